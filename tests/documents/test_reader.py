@@ -1,0 +1,348 @@
+"""Reading images, TIFF frames and arrays, and one clear line about everything that cannot be read."""
+
+import os
+import tempfile
+import warnings
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from docfleet.documents.pages import Limits, Page, PageCount
+from docfleet.documents.reader import Reader
+from docfleet.documents.sources import Source, iter_sources
+from docfleet.errors import InputError, UsageError
+
+LOSSLESS = ["a.png", "a.bmp", "a.ppm", "a.tif"]
+
+
+def picture(width: int = 40, height: int = 30) -> np.ndarray:
+    """RGB pixels without any symmetry."""
+    y, x = np.mgrid[0:height, 0:width]
+    return np.stack([x * 255 // width, y * 255 // height, (x * y) % 256], axis=2).astype(np.uint8)
+
+
+@pytest.fixture
+def reader():
+    with Reader() as reader:
+        yield reader
+
+
+def error_of(reader: Reader, path: object, index: int | None = None) -> str:
+    with pytest.raises(InputError) as caught:
+        reader.read(Source(str(path)), index)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith(f"{path}: ")
+    return message.removeprefix(f"{path}: ")
+
+
+@pytest.mark.parametrize("name", LOSSLESS)
+def test_lossless_kinds_give_the_pixels_in_bgr(name, tmp_path, reader):
+    Image.fromarray(picture()).save(tmp_path / name)
+
+    page = reader.read(Source(str(tmp_path / name)))
+
+    assert (page.image == picture()[:, :, ::-1]).all()
+    assert page.image.flags.c_contiguous
+    assert page.image.dtype == np.uint8
+    assert page.input_path == str(tmp_path / name)
+    assert (page.page_index, page.page_count) == ((0, 1) if name == "a.tif" else (None, None))
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.webp"])
+def test_lossy_kinds_are_close(name, tmp_path, reader):
+    smooth = cv2.GaussianBlur(picture(), (0, 0), 3)
+    Image.fromarray(smooth).save(tmp_path / name, quality=95)
+
+    image = reader.read(Source(str(tmp_path / name))).image
+
+    assert np.abs(image.astype(int) - smooth[:, :, ::-1]).mean() < 3
+
+
+@pytest.mark.parametrize(
+    ("mode", "pixel"),
+    [("L", (90, 90, 90)), ("1", (255, 255, 255)), ("RGBA", (3, 2, 90)), ("P", None), ("I;16", (0x12, 0x12, 0x12))],
+)
+def test_modes_of_png_become_three_channels(mode, pixel, tmp_path, reader):
+    colour = {"L": 90, "1": 1, "RGBA": (90, 2, 3, 40), "P": 7, "I;16": 0x1234}[mode]
+    Image.new(mode, (5, 4), colour).save(tmp_path / "a.png")
+
+    image = reader.read(Source(str(tmp_path / "a.png"))).image
+
+    assert image.shape == (4, 5, 3)
+    if pixel is not None:
+        assert (image == pixel).all()
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.tif"])
+def test_orientation_is_applied(name, tmp_path, reader):
+    flat = np.zeros((16, 32, 3), np.uint8)
+    flat[:, :16] = 255  # White on the left.
+    exif = Image.Exif()
+    exif[0x0112] = 6  # To be shown turned clockwise: the left side comes to the top.
+    Image.fromarray(flat).save(tmp_path / name, exif=exif)
+
+    image = reader.read(Source(str(tmp_path / name))).image
+
+    assert image.shape == (32, 16, 3)
+    assert image[:12].min() > 240
+    assert image[-12:].max() < 15
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a", "a.pdf", "a.txt"])
+def test_the_content_decides_not_the_name(name, tmp_path, reader):
+    Image.fromarray(picture()).save(tmp_path / "a.png")
+    (tmp_path / "a.png").rename(tmp_path / name)
+
+    assert (reader.read(Source(str(tmp_path / name))).image == picture()[:, :, ::-1]).all()
+
+
+def test_frames_of_a_tiff_are_pages(tmp_path, reader):
+    frames = [Image.fromarray(picture(width)) for width in (10, 20, 30)]
+    frames[0].save(tmp_path / "a.tif", save_all=True, append_images=frames[1:])
+    source = Source(str(tmp_path / "a.tif"))
+
+    assert reader.read(source) == PageCount(3)
+    pages = {index: reader.read(source, index) for index in (2, 0, 1)}
+
+    for index, width in enumerate((10, 20, 30)):
+        assert (pages[index].image == picture(width)[:, :, ::-1]).all()
+        assert (pages[index].page_index, pages[index].page_count) == (index, 3)
+    assert reader.opened == 1
+    assert error_of(reader, tmp_path / "a.tif", 3) == "there is no page 3, the document has 3"
+
+
+def test_arrays(reader):
+    given = picture()
+
+    page = reader.read(Source(array=given))
+    turned = reader.read(Source(array=np.rot90(given)))
+
+    assert np.shares_memory(page.image, given)
+    assert (page.input_path, page.page_index, page.page_count) == (None, None, None)
+    assert turned.image.flags.c_contiguous
+    assert (turned.image == np.rot90(given)).all()
+
+
+@pytest.mark.parametrize(
+    ("array", "text"),
+    [
+        (np.zeros((4, 5), np.uint8), r"\(4, 5\) and dtype uint8"),
+        (np.zeros((4, 5, 4), np.uint8), r"\(4, 5, 4\) and dtype uint8"),
+        (np.zeros((4, 5, 3), np.float32), r"\(4, 5, 3\) and dtype float32"),
+        (np.zeros((0, 5, 3), np.uint8), r"\(0, 5, 3\) and dtype uint8"),
+        (np.array(["a.png"]), r"\(1,\) and dtype <U5"),
+    ],
+)
+def test_arrays_that_are_no_pages(array, text, reader):
+    with pytest.raises(InputError, match=rf"an array of shape {text} is not a page: pass height x width x 3, uint8"):
+        reader.read(Source(array=array))
+
+
+def test_missing(tmp_path, reader):
+    assert error_of(reader, tmp_path / "nowhere") == "no such file or folder"
+    (tmp_path / "link.png").symlink_to(tmp_path / "nowhere")
+    assert error_of(reader, tmp_path / "link.png") == "no such file or folder"
+
+
+def test_names_that_no_file_can_have(tmp_path, reader):
+    (tmp_path / "a.png").touch()
+    assert error_of(reader, tmp_path / "a.png" / "b.png") == "cannot be read: Not a directory"
+    assert error_of(reader, "x" * 5000 + ".png") == "cannot be read: File name too long"
+    with pytest.raises(InputError, match=r"a\\x00b\.png: cannot be read: embedded null"):
+        reader.read(Source("a\0b.png"))
+
+
+def test_folder_pipe_and_empty_file(tmp_path, reader):
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "a.png").touch()
+
+    assert error_of(reader, tmp_path / "folder") == "is a folder, not a file"
+    assert error_of(reader, tmp_path / "pipe.png") == "is not a regular file"
+    assert error_of(reader, tmp_path / "a.png") == "the file is empty"
+
+
+def test_permission(reader):
+    with tempfile.TemporaryDirectory() as folder:  # Not tmp_path: its parents are closed to others.
+        path = Path(folder, "a.png")
+        Image.fromarray(picture()).save(path)
+        Path(folder).chmod(0o755)
+        path.chmod(0)
+        root = os.geteuid() == 0
+        if root:  # Root may read everything, so be nobody for a moment.
+            os.seteuid(65534)
+        try:
+            assert error_of(reader, path) == "permission denied"
+        finally:
+            if root:
+                os.seteuid(0)
+
+
+@pytest.mark.parametrize("content", [b"Dear reader,\n", b"GIF89a" + bytes(20), b"\0", bytes(5000)])
+def test_neither_image_nor_pdf(content, tmp_path, reader):
+    (tmp_path / "a.jpg").write_bytes(content)
+
+    assert error_of(reader, tmp_path / "a.jpg") == (
+        "not an image or PDF that is read; those are BMP, JPEG, PNG, PNM, WebP, TIFF, PDF"
+    )
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.bmp", "a.ppm"])
+def test_header_cut_short(name, tmp_path, reader):
+    Image.fromarray(picture()).save(tmp_path / name)
+    data = (tmp_path / name).read_bytes()
+    keep = 4 if name == "a.ppm" else 18
+    (tmp_path / name).write_bytes(data[:keep])
+
+    message = error_of(reader, tmp_path / name)
+
+    assert message.endswith("header is truncated or corrupt") or message.startswith("not an image")
+
+
+@pytest.mark.parametrize(("name", "kind"), [("a.png", "PNG"), ("a.webp", "WebP"), ("a.tif", "TIFF")])
+def test_pixels_cut_short(name, kind, tmp_path, reader):
+    noise = np.random.default_rng(1).integers(0, 256, (80, 80, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / name)
+    data = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(data[: len(data) // 4] if kind != "TIFF" else data[: len(data) // 2])
+
+    assert error_of(reader, tmp_path / name).startswith(f"the {kind} is truncated or corrupt")
+
+
+def test_tiff_of_garbage(tmp_path, reader):
+    (tmp_path / "a.tif").write_bytes(b"II*\0" + bytes(range(200)))
+
+    assert error_of(reader, tmp_path / "a.tif").startswith("the TIFF is truncated or corrupt")
+
+
+def test_limit_of_pixels_is_kept_before_decoding(tmp_path):
+    for name in ("a.png", "a.tif"):
+        Image.new("L", (101, 100)).save(tmp_path / name)
+    # Only the header is there: an attempt to decode would be another error.
+    header = (tmp_path / "a.png").read_bytes()[:33]
+    (tmp_path / "header.png").write_bytes(header)
+
+    with Reader(Limits(max_page_pixels=10_099)) as reader:
+        for name in ("a.png", "a.tif", "header.png"):
+            message = error_of(reader, tmp_path / name)
+            assert message.startswith("101 x 100 = 10,100 pixels, over the limit of 10,099; raise max_page_pixels")
+    with Reader(Limits(max_page_pixels=10_100)) as reader:
+        assert reader.read(Source(str(tmp_path / "a.png"))).image.shape == (100, 101, 3)
+        assert reader.read(Source(str(tmp_path / "a.tif"))).image.shape == (100, 101, 3)
+
+
+def test_limit_of_bytes(tmp_path):
+    Image.fromarray(picture()).save(tmp_path / "a.bmp")
+    size = (tmp_path / "a.bmp").stat().st_size
+
+    with Reader(Limits(max_file_bytes=size - 1)) as reader:
+        assert error_of(reader, tmp_path / "a.bmp") == (
+            f"{size:,} bytes, over the limit of {size - 1:,}; raise max_file_bytes if the file can be trusted"
+        )
+    with Reader(Limits(max_file_bytes=size)) as reader:
+        assert reader.read(Source(str(tmp_path / "a.bmp"))).image.shape == (30, 40, 3)
+
+
+def test_limit_of_frames(tmp_path):
+    frame = Image.new("L", (9, 9))
+    frame.save(tmp_path / "a.tif", save_all=True, append_images=[frame] * 3)
+
+    with Reader(Limits(max_document_pages=3)) as reader:
+        assert error_of(reader, tmp_path / "a.tif").startswith("more than 3 frames, which is the limit; raise max_doc")
+    with Reader(Limits(max_document_pages=4)) as reader:
+        assert reader.read(Source(str(tmp_path / "a.tif"))) == PageCount(4)
+
+
+@pytest.mark.parametrize("name", ["max_page_pixels", "max_document_pages", "max_file_bytes"])
+def test_limits_must_be_positive(name):
+    with pytest.raises(UsageError, match=f"{name} is 0: it must be at least 1"):
+        Limits(**{name: 0})
+
+
+@pytest.mark.parametrize("dpi", [0, -72, float("nan"), float("inf")])
+def test_resolution_must_be_positive(dpi):
+    with pytest.raises(UsageError, match="pdf_dpi"):
+        Reader(pdf_dpi=dpi)
+
+
+@pytest.mark.parametrize("name", ["large.png", "large.tif"])
+def test_an_image_that_pillow_warns_about_is_read_without_a_word(name, tmp_path, reader, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 700)  # It warns above, and refuses above twice that.
+    Image.fromarray(picture()).save(tmp_path / name)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        page = reader.read(Source(str(tmp_path / name)))
+
+    assert page.image.shape == (30, 40, 3)
+    assert caught == []
+    assert Image.MAX_IMAGE_PIXELS == 700
+
+
+def test_a_tiff_that_pillow_refuses_is_named_as_such(tmp_path, reader, monkeypatch):
+    Image.fromarray(picture()).save(tmp_path / "a.tif")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+
+    assert error_of(reader, tmp_path / "a.tif").startswith("over Pillow's own limit for TIFF")
+
+
+def test_a_plain_image_has_one_page(tmp_path, reader):
+    Image.fromarray(picture()).save(tmp_path / "a.png")
+
+    assert reader.read(Source(str(tmp_path / "a.png")), 0).page_index is None
+    assert error_of(reader, tmp_path / "a.png", 1) == "there is no page 1, a plain image has one"
+
+
+def test_errors_of_sources_are_raised_here(tmp_path, reader):
+    missing, empty, foreign = iter_sources([tmp_path / "nowhere.png", tmp_path, None])
+
+    for source, text in ((missing, "no such file"), (empty, "contains no image or PDF"), (foreign, "NoneType is not")):
+        with pytest.raises(InputError, match=text):
+            reader.read(source)
+    with pytest.raises(InputError, match="without a path or an array"):
+        reader.read(Source())
+
+
+def test_names_that_are_no_text(tmp_path, reader):
+    path = str(tmp_path / "\udcff.png")
+    Image.fromarray(picture()).save(tmp_path / "a.png")
+    try:
+        (tmp_path / "a.png").rename(path)
+    except OSError:
+        pytest.skip("this file system takes valid text only")
+
+    (source,) = iter_sources(tmp_path)
+
+    assert reader.read(source).input_path == path
+
+
+@pytest.mark.corpus
+@pytest.mark.skipif("DOCFLEET_CORPUS" not in os.environ, reason="DOCFLEET_CORPUS names no corpus")
+def test_every_document_of_the_corpus_is_a_page_a_count_or_an_input_error():
+    root = Path(os.environ["DOCFLEET_CORPUS"], "files")
+    counts, refused = {}, {}
+    with Reader() as reader:
+        for path in sorted(path for path in root.rglob("*") if path.is_file()):
+            source = Source(str(path))
+            try:
+                page = reader.read(source)
+                if isinstance(page, PageCount):
+                    counts[path.name] = page.count
+                    page = reader.read(source, page.count - 1)
+            except InputError as error:
+                refused[path] = str(error)
+                continue
+            assert isinstance(page, Page)
+            assert page.image.ndim == 3
+            assert page.image.shape[2] == 3
+
+    assert all(message.startswith(f"{path}: ") and "\n" not in message for path, message in refused.items())
+    names = {path.name for path in refused}
+    assert counts["long_300_pages.pdf"] == 300
+    assert counts["multipage_g4.tif"] == 3
+    assert {"zero_byte.png", "text_renamed.jpg", "encrypted_user_pw.pdf", "ifd_loop.tif", "zero_pages.pdf"} <= names
+    assert not {"cmyk.jpg", "encrypted_owner_pw.pdf", "no_extension", "UPPER.JPG", "png_named.jpg"} & names
