@@ -1,0 +1,1 @@
+"""The commands. This room knows every other; none knows it."""

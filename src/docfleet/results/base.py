@@ -1,0 +1,113 @@
+"""What every result is: a dict with the reference's keys, and files named as the reference names them.
+
+      result  --.json-->  {"res": {...}}  --save_to_json(folder)-->  folder/<stem>[_<page_index>]_res.json
+
+A file is written aside and moved into place, so that a reader never sees half of one.
+"""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+import os
+import random
+import secrets
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from docfleet.results.plain import to_plain
+
+
+class BaseResult(dict[str, Any]):
+    """The result of one page.
+
+    Subclasses list their keys, say which of them make the JSON, and add typed properties. `input_path` is the path as
+    the caller gave it (None for arrays); `page_index` is 0-based (None where the input is a plain image or an array).
+    """
+
+    json_keys: ClassVar[tuple[str, ...]] = ("input_path", "page_index")
+    """Keys that go into the JSON, in this order, where the result has them."""
+
+    _nameless: str | None = None
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Self:
+        """Rebuild a result from the plain values and arrays that a worker sent."""
+        return cls(record)
+
+    @property
+    def input_path(self) -> str | None:
+        """Where the page came from."""
+        return self.get("input_path")
+
+    @property
+    def page_index(self) -> int | None:
+        """0-based page of a PDF or frame of a TIFF; None for plain images and arrays."""
+        return self.get("page_index")
+
+    @property
+    def json(self) -> dict[str, dict[str, Any]]:
+        """The JSON documents of this result by name; pages have one, `res`."""
+        return {"res": self._json_document()}
+
+    def _json_document(self) -> dict[str, Any]:
+        return {key: to_plain(self[key]) for key in self.json_keys if key in self}
+
+    def print(self, json_format: bool = True, indent: int = 4, ensure_ascii: bool = False) -> None:
+        """Print the JSON of this result on standard output; with `json_format=False` on a single line."""
+        text = json.dumps(self.json, indent=indent if json_format else None, ensure_ascii=ensure_ascii)
+        print(text.encode(sys.stdout.encoding or "utf-8", "backslashreplace").decode(sys.stdout.encoding or "utf-8"))  # noqa: T201
+
+    def save_to_json(self, save_path: str | os.PathLike[str], indent: int = 4, ensure_ascii: bool = False) -> None:
+        """Write the JSON: to `save_path` itself if it is named like a JSON file, else into that folder.
+
+        In a folder the file is `<stem>[_<page_index>]_res.json`. Missing folders are made.
+        """
+        for name, document in self.json.items():
+            text = json.dumps(document, indent=indent, ensure_ascii=ensure_ascii)
+            # A name with undecodable bytes is held as lone surrogates; their JSON escape is what json.loads reads back.
+            write_atomically(self.target(save_path, name, ".json"), text.encode("utf-8", "backslashreplace"))
+
+    def savers(self) -> tuple[Callable[[str | os.PathLike[str]], None], ...]:
+        """The writers that `save_all` runs, in order."""
+        return (self.save_to_json,)
+
+    def save_all(self, save_path: str | os.PathLike[str]) -> None:
+        """Write everything this result can be saved as into a folder."""
+        for save in self.savers():
+            save(save_path)
+
+    def stem(self) -> str:
+        """File name of this page's outputs without key and suffix: `<stem of the input>[_<page_index>]`."""
+        if self.input_path is None:
+            if self._nameless is None:
+                # The reference's scheme for arrays, remembered so that all files of one page share the name.
+                self._nameless = f"{int(time.time())}_{random.randint(1000, 9999)}"
+            stem = self._nameless
+        else:
+            stem = Path(self.input_path).stem
+        return stem if self.page_index is None else f"{stem}_{self.page_index}"
+
+    def target(self, save_path: str | os.PathLike[str], key: str, suffix: str) -> Path:
+        """Where `save_to_*` writes: `save_path` itself when it has that type, else `<folder>/<stem>_<key><suffix>`."""
+        path = Path(save_path)
+        wanted = mimetypes.types_map.get(suffix)
+        if wanted is not None and mimetypes.guess_type(path.name)[0] == wanted and not path.is_dir():
+            return path
+        return path / f"{self.stem()}_{key}{suffix}"
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write `data` to `path` so that the file is there whole or not at all; folders are made as needed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".docfleet-{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
+            file.write(data)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
