@@ -1,0 +1,1 @@
+"""One module per inference engine: load a network's file, run arrays through it."""

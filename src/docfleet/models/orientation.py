@@ -1,0 +1,149 @@
+"""Orientation: which way up an image is, by a small classifier.
+
+      image --steps of inference.yml--> (3, h, w) --network--> one probability per label --> label
+
+The steps are those of the reference's classifiers (ResizeImage, CropImage, NormalizeImage), or the one step of the
+older line classifier (ClsResizeImg: keep the ratio, pad on the right).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from docfleet.engines.base import Session
+from docfleet.models.batching import run_batches
+from docfleet.models.files import ModelFiles, malformed, post_or_pre_process, reads_rgb, transform_ops
+from docfleet.models.normalize import Normalization
+
+Image = NDArray[np.uint8]
+Step = Callable[[Image], Image]
+
+
+@dataclass(frozen=True, slots=True)
+class Orientation:
+    """What the classifier thinks of one image."""
+
+    index: int
+    """0-based place of the label in the model's list: for lines 0 is upright and 1 is upside down."""
+    label: str
+    """As `0_degree`, `180_degree`; for pages `0`, `90`, `180`, `270`."""
+    score: float
+    """Probability, 0..1, rounded to five decimals as in the reference."""
+
+
+class OrientationClassifier:
+    """A classifier of text lines (0, 180 degrees) or of pages (0, 90, 180, 270), as its `inference.yml` says."""
+
+    def __init__(self, session: Session, files: ModelFiles, *, batch_size: int | None = None) -> None:
+        """`batch_size` images go through the network at once; None leaves it to the engine.
+
+        Raises WeightsError if `inference.yml` is not that of a classifier.
+        """
+        topk = post_or_pre_process(files, "PostProcess").get("Topk")
+        labels = topk.get("label_list") if isinstance(topk, Mapping) else None
+        if not labels:
+            raise malformed(files, "PostProcess.Topk.label_list is missing: not a classifier")
+        self._labels = [str(label) for label in labels]
+        self._steps, self._normalization, self._shape = _preparation(files)
+        self._rgb = reads_rgb(files, default=True)
+        self._session = session
+        self._batch_size = batch_size or session.preferred_batch
+
+    def classify(self, images: Sequence[Image]) -> list[Orientation]:
+        """The orientation of each image; images are (h, w, 3) uint8, BGR."""
+        found: list[Orientation] = []
+        batches = run_batches(self._session, images, shape=(3, *self._shape), fill=self._fill, size=self._batch_size)
+        for _, probabilities in batches:
+            for row in probabilities:
+                index = int(row.argmax())
+                found.append(Orientation(index, self._labels[index], round(float(row[index]), 5)))
+        return found
+
+    def _fill(self, image: Image, row: NDArray[np.float32]) -> None:
+        for step in self._steps:
+            image = step(image)
+        height, width = image.shape[:2]
+        self._normalization.into(row[:, :height, :width], image[:, :, ::-1] if self._rgb else image)
+
+
+def _preparation(files: ModelFiles) -> tuple[list[Step], Normalization, tuple[int, int]]:
+    """The steps, the floats, and the (height, width) of the network's input."""
+    steps: list[Step] = []
+    normalization: Normalization | None = None
+    shape: tuple[int, int] | None = None
+    try:
+        for name, parameters in transform_ops(files):
+            if name == "ResizeImage":
+                step, shape = _resize_image(parameters)
+                steps.append(step)
+            elif name == "CropImage":
+                shape = _pair(parameters.get("size", 224))
+                steps.append(_centre_crop(shape))
+            elif name in ("ClsResizeImg", "RecResizeImg"):
+                _, high, wide = parameters["image_shape"]
+                shape = int(high), int(wide)
+                steps.append(_keep_ratio(shape))
+                normalization = Normalization.centred()
+            elif name == "NormalizeImage":
+                normalization = Normalization.from_op(parameters)
+            elif name not in ("DecodeImage", "ToCHWImage", "KeepKeys"):
+                raise malformed(files, f"unknown step {name}")
+    except (KeyError, TypeError, ValueError) as error:
+        raise malformed(files, f"{type(error).__name__} {error}") from error
+    if normalization is None or shape is None:
+        raise malformed(files, "no step says how large the network's input is and how it is normalised")
+    return steps, normalization, shape
+
+
+def _resize_image(parameters: Mapping[str, Any]) -> tuple[Step, tuple[int, int] | None]:
+    """`size` is a fixed (width, height); `resize_short` keeps the ratio and leaves the size to a crop."""
+    import cv2
+
+    if short := parameters.get("resize_short"):
+
+        def shorter(image: Image) -> Image:
+            height, width = image.shape[:2]
+            scale = short / min(height, width)
+            return np.asarray(cv2.resize(image, (round(width * scale), round(height * scale))), np.uint8)
+
+        return shorter, None
+    height, width = _pair(parameters["size"])
+    return (lambda image: np.asarray(cv2.resize(image, (width, height)), np.uint8)), (height, width)
+
+
+def _centre_crop(shape: tuple[int, int]) -> Step:
+    height, width = shape
+
+    def crop(image: Image) -> Image:
+        top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+        if top < 0 or left < 0:
+            raise ValueError(f"image of {image.shape[1]} x {image.shape[0]} cannot be cropped to {width} x {height}")
+        return image[top : top + height, left : left + width]
+
+    return crop
+
+
+def _keep_ratio(shape: tuple[int, int]) -> Step:
+    import cv2
+
+    height, width = shape
+
+    def resize(image: Image) -> Image:
+        natural = math.ceil(height * (image.shape[1] / image.shape[0]))
+        return np.asarray(cv2.resize(image, (min(natural, width), height)), np.uint8)
+
+    return resize
+
+
+def _pair(size: int | Sequence[int]) -> tuple[int, int]:
+    """(height, width) of a size written as one number or as width and height."""
+    if isinstance(size, int):
+        return size, size
+    width, height = size
+    return int(height), int(width)

@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+
+from docfleet.models.rotate import rotate_image
+
+IMAGE = np.random.default_rng(0).integers(1, 256, (5, 8, 3), dtype=np.uint8)
+
+
+def test_half_turn_is_shifted_by_one_pixel():
+    turned = rotate_image(IMAGE, 180)
+    assert turned.shape == IMAGE.shape
+    assert not turned[0].any()
+    assert not turned[:, 0].any()
+    np.testing.assert_array_equal(turned[1:, 1:], np.rot90(IMAGE, 2)[:-1, :-1])
+
+
+def test_quarter_turn_counter_clockwise():
+    turned = rotate_image(IMAGE, 90)
+    assert turned.shape == (8, 5, 3)
+    assert not turned[0].any()
+    np.testing.assert_array_equal(turned[1:], np.rot90(IMAGE)[:-1])
+
+
+def test_three_quarter_turn():
+    turned = rotate_image(IMAGE, 270)
+    assert not turned[:, 0].any()
+    np.testing.assert_array_equal(turned[:, 1:], np.rot90(IMAGE, 3)[:, :-1])
+
+
+def test_no_turn_is_the_image_itself():
+    assert rotate_image(IMAGE, 0) is IMAGE
+
+
+@pytest.mark.parametrize("angle", [-1, 360])
+def test_range(angle):
+    with pytest.raises(ValueError, match="0 up to, not including, 360"):
+        rotate_image(IMAGE, angle)
