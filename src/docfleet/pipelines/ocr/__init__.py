@@ -1,0 +1,1 @@
+"""OCR: text lines of a page, found and read."""

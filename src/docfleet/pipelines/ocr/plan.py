@@ -1,0 +1,170 @@
+"""What a `PaddleOCR` will run, with nothing left to decide: models are verified folders, `auto` is an engine.
+
+OCROptions --resolve (parent, once)--> OCRPlan --as plain values--> every instance of the pipeline
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from docfleet.engines.base import resolve_engine, resolve_precision
+from docfleet.errors import UsageError, WeightsError
+from docfleet.pipelines.ocr.languages import ocr_models
+from docfleet.pipelines.ocr.options import OCROptions, OCRSettings
+from docfleet.weights import ModelFolder, Progress, Store, open_model_folder
+
+log = logging.getLogger(__name__)
+
+TEXTLINE_ORIENTATION = "PP-OCR_mobile_v2.0_textline_cls"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedSettings:
+    """Every setting of `OCRSettings` that reaches a stage, with the reference's defaults filled in."""
+
+    use_textline_orientation: bool = True
+    text_det_limit_side_len: int = 64
+    text_det_limit_type: Literal["min", "max"] = "min"
+    text_det_thresh: float = 0.3
+    text_det_box_thresh: float = 0.6
+    text_det_unclip_ratio: float = 1.5
+    text_rec_score_thresh: float = 0.0
+    return_word_box: bool = False
+
+    def updated(self, settings: OCRSettings) -> Self:
+        """These settings with those of `settings` that are given.
+
+        Raises UsageError for a step that does not exist yet.
+        """
+        for name in ("use_doc_orientation_classify", "use_doc_unwarping"):
+            if getattr(settings, name):
+                raise UsageError(f"{name}=True is not in this version of docfleet; pages are read as they are")
+        given = {field.name: getattr(settings, field.name) for field in dataclasses.fields(self)}
+        return dataclasses.replace(self, **{name: value for name, value in given.items() if value is not None})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """One network that the options ask for: a folder that the user named, or a name to find in the store."""
+
+    role: str
+    name: str
+    """Ignored where a folder is given."""
+    folder: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRef:
+    """A network by name, folder and content."""
+
+    name: str
+    folder: str | None
+    """The folder that the user named; None for a model of the store."""
+    sha256: str
+
+    @classmethod
+    def of(cls, wanted: Wanted) -> Self:
+        """The network that is wanted, fetched if need be. Raises UsageError, WeightsError."""
+        files = _open(wanted.name, wanted.folder)
+        return cls(name=files.name, folder=wanted.folder, sha256=files.sha256)
+
+    def open(self) -> ModelFolder:
+        """Its verified files. Raises WeightsError if they are gone, or other ones than when the plan was made."""
+        files = _open(self.name, self.folder)
+        if files.sha256 != self.sha256:
+            raise WeightsError(f"{files.onnx} has changed since the pipeline was made; make it anew")
+        return files
+
+
+def _open(name: str, folder: str | None) -> ModelFolder:
+    return Store().locate(name) if folder is None else open_model_folder(Path(folder))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OCRPlan:
+    """Everything that decides a page's result, beside the page."""
+
+    detection: ModelRef
+    recognition: ModelRef
+    textline_orientation: ModelRef | None
+    """None where the pipeline was made without the step."""
+    engine: str
+    precision: str
+    recognition_batch_size: int | None
+    textline_orientation_batch_size: int | None
+    detection_input_shape: tuple[int, int, int] | None
+    recognition_input_shape: tuple[int, int, int] | None
+    settings: ResolvedSettings
+
+    def to_plain(self) -> dict[str, Any]:
+        """The plan as plain values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """The inverse of `to_plain`."""
+        values = dict(plain)
+        for name in ("detection", "recognition", "textline_orientation"):
+            values[name] = None if values[name] is None else ModelRef(**values[name])
+        for name in ("detection_input_shape", "recognition_input_shape"):
+            values[name] = None if values[name] is None else tuple(values[name])
+        return cls(**{**values, "settings": ResolvedSettings(**values["settings"])})
+
+
+def wanted_models(options: OCROptions) -> list[Wanted]:
+    """The networks that a pipeline with these options loads. Raises UsageError if there is none for the language."""
+    detection = options.text_detection_model_name, options.text_detection_model_dir
+    recognition = options.text_recognition_model_name, options.text_recognition_model_dir
+    if not any((*detection, *recognition)):
+        names = ocr_models(options.lang, options.ocr_version)
+    else:
+        if options.lang or options.ocr_version:
+            log.warning("lang and ocr_version are ignored where names or folders of models are given")
+        names = ocr_models(None, None)
+    wanted = [
+        Wanted(role="text_detection", name=detection[0] or names[0], folder=detection[1]),
+        Wanted(role="text_recognition", name=recognition[0] or names[1], folder=recognition[1]),
+    ]
+    if options.use_textline_orientation is not False:
+        name = options.textline_orientation_model_name or TEXTLINE_ORIENTATION
+        wanted.append(Wanted(role="textline_orientation", name=name, folder=options.textline_orientation_model_dir))
+    return wanted
+
+
+def fetch_missing(options: OCROptions, *, progress: Progress) -> None:
+    """Fetch the networks that a pipeline with these options needs and the store lacks, telling `progress`.
+
+    `resolve` fetches too, in silence: this is for callers who can show a bar. Raises UsageError, WeightsError.
+    """
+    store = Store()
+    for one in wanted_models(options):
+        if one.folder is None and not store.where(one.name).is_dir():
+            store.locate(one.name, progress=progress)
+
+
+def resolve(options: OCROptions, *, device_type: str) -> OCRPlan:
+    """Decide everything that the options leave open; fetches weights that are not in the store.
+
+    Raises UsageError, WeightsError, EngineError.
+    """
+    settings = ResolvedSettings().updated(options)
+    engine = resolve_engine("tensorrt" if options.use_tensorrt else options.engine or "auto", device_type)
+    precision = resolve_precision(options.precision or "auto", engine, device_type)
+    models = {one.role: ModelRef.of(one) for one in wanted_models(options)}
+    return OCRPlan(
+        detection=models["text_detection"],
+        recognition=models["text_recognition"],
+        textline_orientation=models.get("textline_orientation"),
+        engine=engine,
+        precision=precision,
+        recognition_batch_size=options.text_recognition_batch_size,
+        textline_orientation_batch_size=options.textline_orientation_batch_size,
+        detection_input_shape=options.text_det_input_shape,
+        recognition_input_shape=options.text_rec_input_shape,
+        settings=settings,
+    )

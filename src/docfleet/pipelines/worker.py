@@ -1,0 +1,82 @@
+"""The Worker that runs any pipeline of ours: a source comes in, a record of plain values and arrays goes out.
+
+      Task{source, settings} --read--> PageItem --compute--> record --write--> record
+
+`read` opens documents and expands those of several pages; `compute` hands pages with equal settings to the pipeline's
+stages together.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from docfleet.documents.pages import Page, PageCount
+from docfleet.documents.reader import Reader
+from docfleet.documents.sources import Source
+from docfleet.fleet.devices import Slot
+from docfleet.fleet.tasks import Expanded, Task
+
+
+class Stages(Protocol):
+    """A pipeline's networks, loaded: pages in, one record each out."""
+
+    def run(self, pages: Sequence[Page], settings: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        """Process pages that share settings. A record must depend on its page and the settings alone."""
+
+    def close(self) -> None:
+        """Release the networks."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageItem:
+    """A page that has been read, and how it is to be processed."""
+
+    page: Page
+    settings: Mapping[str, Any]
+
+
+class PageWorker:
+    """Reads pages, runs a pipeline's stages over them."""
+
+    def __init__(self, stages: Stages, reader: Reader) -> None:
+        self._stages = stages
+        self._reader = reader
+
+    def read(self, task: Task) -> PageItem | Expanded:
+        """Decode one page; a document of several pages expands into them."""
+        found = self._reader.read(Source.from_payload(task.payload["source"]), task.part)
+        if isinstance(found, PageCount):
+            return Expanded(range(found.count), found.pixels)
+        return PageItem(found, task.payload["settings"])
+
+    def compute(self, items: Sequence[PageItem]) -> list[Mapping[str, Any]]:
+        """Records of pages, in order. Pages of different calls may meet in a batch; each keeps its own settings."""
+        records: list[Mapping[str, Any]] = [{}] * len(items)
+        todo = list(range(len(items)))
+        while todo:
+            settings = items[todo[0]].settings
+            together = [index for index in todo if items[index].settings == settings]
+            todo = [index for index in todo if items[index].settings != settings]
+            found = self._stages.run([items[index].page for index in together], settings)
+            for index, record in zip(together, found, strict=True):
+                records[index] = record
+        return records
+
+    def write(self, task: Task, value: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Nothing to slim down: the caller gets the whole record."""
+        return value
+
+    def close(self) -> None:
+        """Release networks and open documents."""
+        self._reader.close()
+        self._stages.close()
+
+
+def build(options: Mapping[str, Any], slot: Slot) -> PageWorker:
+    """Make the worker: `options["stages"]` is `module:attr` of a class made from `options["plan"]` and the slot."""
+    module, _, attr = options["stages"].partition(":")
+    stages: Stages = getattr(importlib.import_module(module), attr)(options["plan"], slot)
+    return PageWorker(stages, Reader())
