@@ -30,19 +30,19 @@ VARIANTS = {
 EXPLAIN_BELOW = 0.98
 
 
-def pages_of(scripts: Path, corpus: Path) -> list[Path]:
-    """The pages of the peers' fixed list."""
-    lines = (scripts / "bench_list.txt").read_text(encoding="utf-8").splitlines()
+def pages_of(listing: Path, corpus: Path) -> list[Path]:
+    """The documents that a list names, relative to the corpus."""
+    lines = listing.read_text(encoding="utf-8").splitlines()
     return [corpus / line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
-def run_reference(scripts: Path, environment: Path, corpus: Path, output: Path) -> None:
+def run_reference(scripts: Path, environment: Path, listing: Path, corpus: Path, output: Path) -> None:
     """PaddleOCR's own output, once."""
     if (output / "_summary.json").is_file():
         return
     subprocess.run(
         [environment / "venv-paddleocr/bin/python", scripts / "run_paddleocr.py", "--peers", environment,
-         "--input", scripts / "bench_list.txt", "--root", corpus, "--output", output],
+         "--input", listing, "--root", corpus, "--output", output],
         check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
 
@@ -79,6 +79,7 @@ def main() -> int:
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--rounded", type=Path)
+    parser.add_argument("--list", type=Path, help="documents to compare (default: the peers' bench_list.txt)")
     args = parser.parse_args()
     variants = {name: VARIANTS[name] for name in args.variants}
     if args.rounded:
@@ -87,9 +88,10 @@ def main() -> int:
         variants["bf16 by rounding"] = [*VARIANTS["onnxruntime"], *folders]
     scripts, environment, corpus = args.peers_scripts, args.peers_env, args.corpus
     args.output.mkdir(parents=True, exist_ok=True)
-    pages = pages_of(scripts, corpus)
+    listing = args.list or scripts / "bench_list.txt"
+    pages = pages_of(listing, corpus)
     reference = args.output / "paddleocr"
-    run_reference(scripts, environment, corpus, reference)
+    run_reference(scripts, environment, listing, corpus, reference)
     print(
         "| variant | pages | mean of pages | minimum | all characters | equal lines | mean IoU | recall | precision |"
     )
