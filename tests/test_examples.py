@@ -35,8 +35,13 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 def test_every_page_has_its_json(output: tuple[Path, str]) -> None:
     assert sorted(path.name for path in output[0].iterdir()) == [
-        "en_res.json", "rotated_res.json", "two_pages_0_res.json", "two_pages_1_res.json", "warped_res.json", "zh_res.json",
-    ]  # fmt: skip
+        "en_res.json",
+        "rotated_res.json",
+        "two_pages_0_res.json",
+        "two_pages_1_res.json",
+        "warped_res.json",
+        "zh_res.json",
+    ]
 
 
 @pytest.mark.parametrize(

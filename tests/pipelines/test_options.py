@@ -32,7 +32,8 @@ textline_orientation_batch_size text_recognition_model_name text_recognition_mod
 use_doc_orientation_classify use_doc_unwarping use_textline_orientation text_det_limit_side_len text_det_limit_type
 text_det_thresh text_det_box_thresh text_det_unclip_ratio text_det_input_shape text_rec_score_thresh return_word_box
 text_rec_input_shape lang ocr_version
-device engine enable_hpi use_tensorrt precision enable_mkldnn mkldnn_cache_capacity cpu_threads enable_cinn paddlex_config
+device engine enable_hpi use_tensorrt precision enable_mkldnn mkldnn_cache_capacity cpu_threads enable_cinn
+paddlex_config
 """.split()
 REFERENCE_FORMER = """
 det_model_dir det_limit_side_len det_limit_type det_db_thresh det_db_box_thresh det_db_unclip_ratio rec_model_dir

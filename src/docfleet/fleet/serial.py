@@ -23,7 +23,7 @@ from docfleet.fleet.worker import Worker, WorkerSpec, compute_all, read_one, wri
 
 
 class SerialExecutor:
-    """One instance in this process. Several runs may be interleaved, from several threads too: each step is exclusive."""
+    """One instance in this process. Runs may be interleaved, from several threads too: each step is exclusive."""
 
     def __init__(self, spec: WorkerSpec, slot: Slot, *, batch_size: int = 1) -> None:
         self._worker: Worker | None = spec.build(slot)

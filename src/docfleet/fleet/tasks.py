@@ -54,7 +54,7 @@ class Task:
     payload: Any
     """What the worker needs to know: plain values and arrays. Shared by all parts of an expanded task."""
     part: Any = None
-    """Which part of an expanded task this is (for a document: the 0-based page index); None if it never was expanded."""
+    """Which part of an expanded task this is (of a document: the 0-based page index); None if it never expanded."""
     size: float | None = None
     """Relative cost where it is known beforehand (pixels, bytes, seconds: any unit, one unit per run)."""
 

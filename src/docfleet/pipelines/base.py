@@ -27,10 +27,10 @@ from docfleet.results.base import BaseResult
 R = TypeVar("R", bound=BaseResult)
 
 
-O = TypeVar("O", bound=CommonOptions)
+Options = TypeVar("Options", bound=CommonOptions)
 
 
-class Pipeline(ABC, Generic[O, R]):
+class Pipeline(ABC, Generic[Options, R]):
     """A pipeline of networks over pages. A context manager; `close()` releases its instances.
 
     Usable from several threads. Not usable after `fork()`: make a new one in the child process.
@@ -38,7 +38,7 @@ class Pipeline(ABC, Generic[O, R]):
 
     result_type: ClassVar[type[BaseResult]]
 
-    def __init__(self, options: O) -> None:
+    def __init__(self, options: Options) -> None:
         options.check()
         self._on_error = options.on_error or "raise"
         slot = one_slot(options)
@@ -47,7 +47,7 @@ class Pipeline(ABC, Generic[O, R]):
         )
 
     @abstractmethod
-    def _worker_spec(self, options: O, device_type: str) -> WorkerSpec:
+    def _worker_spec(self, options: Options, device_type: str) -> WorkerSpec:
         """The worker that does the pages; its options are resolved: names of models are paths, `auto` is decided."""
 
     def _predict_iter(self, given: Any, settings: Mapping[str, Any]) -> Iterator[R | PageFailure]:

@@ -35,7 +35,7 @@ from docfleet.pipelines.ocr.plan import ModelRef, OCRPlan, ResolvedSettings
 from docfleet.weights import ModelFolder, default_root
 
 CLEARLY_BETTER = 0.1
-"""By how much the score of a line read upside down must be higher. A 9 read as a 6 is not; a line of text is, by far."""
+"""By how much the score of a line read upside down must be higher: a 9 read as a 6 is not, text is."""
 
 
 @dataclass(frozen=True, slots=True)
