@@ -29,3 +29,17 @@ class NullProgress:
 
     def finished(self) -> None:
         """Ignored."""
+
+
+class ForModel:
+    """Passes progress on under the model's name: `PP-OCRv6_small_rec from rapidocr==3.10.0`."""
+
+    def __init__(self, model: str, progress: Progress) -> None:
+        self._model = model
+        self._progress = progress
+        self.advanced = progress.advanced
+        self.finished = progress.finished
+
+    def started(self, name: str, total_bytes: int | None) -> None:
+        """Say which model the fetch of `name` is for."""
+        self._progress.started(f"{self._model} from {name}", total_bytes)

