@@ -3,7 +3,7 @@
 import logging
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from docfleet.errors import DeviceError, UsageError
@@ -81,6 +81,7 @@ def test_numbers_that_make_no_sense(arguments, name):
         slots_of("cpu", machine=SMALL, **arguments)
 
 
+@settings(deadline=None)
 @given(
     cpus=st.sets(st.integers(0, 200), min_size=1, max_size=64),
     quota=st.none() | st.floats(0.1, 80),

@@ -9,8 +9,10 @@ It leaves the caller's CPU affinity, environment and library settings alone.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
+import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from types import TracebackType
@@ -32,9 +34,15 @@ class SerialExecutor:
         self._process = os.getpid()
         # Held during one step at a time, never while the caller has control: two interleaved runs cannot deadlock.
         self._step = threading.Lock()
+        if hasattr(os, "register_at_fork"):
+            reference = weakref.ref(self)
+            os.register_at_fork(after_in_child=lambda: _keep_for_ever(reference()))
 
-    def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Outcome]]:
-        """Run tasks lazily; yields each finished task with its outcome, in the order of the input."""
+    def run(self, tasks: Iterable[Task], *, ordered: bool = True) -> Iterator[tuple[Task, Outcome]]:
+        """Run tasks lazily; yields each finished task with its outcome, in the order of the input.
+
+        They finish in that order, so `ordered` changes nothing here.
+        """
         batch: list[tuple[Task, Any, Failed | None]] = []
         good = 0
         for task, item, failed in self._read(tasks):
@@ -86,10 +94,15 @@ class SerialExecutor:
         return self._worker
 
     def close(self) -> None:
-        """Release the instance; closing twice is harmless."""
+        """Release the instance; closing twice is harmless.
+
+        In a forked child nothing is released; see `_keep_for_ever`.
+        """
+        if self._process != os.getpid():
+            return
         with self._step:
             worker, self._worker = self._worker, None
-            if worker is not None and self._process == os.getpid():
+            if worker is not None:
                 worker.close()
 
     def __enter__(self) -> Self:
@@ -99,3 +112,14 @@ class SerialExecutor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _keep_for_ever(executor: SerialExecutor | None) -> None:
+    """Keep the worker from being taken down in a forked child, not even when the child ends.
+
+    Its lock may be held there for ever, and engines wait for threads that did not survive the fork. One reference that
+    nobody gives back is what it takes. (ONNX Runtime hangs even so in a child that ends by `exit`, in a handler of its
+    own; children of multiprocessing end without running those.)
+    """
+    if executor is not None and executor._worker is not None:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(executor._worker))

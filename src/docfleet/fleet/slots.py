@@ -35,6 +35,11 @@ _THREAD_VARIABLES = (
     "RAYON_NUM_THREADS",
 )
 
+_MALLOC = {"MALLOC_MMAP_THRESHOLD_": "1048576", "MALLOC_TRIM_THRESHOLD_": "1048576"}
+"""glibc's own thresholds grow with the blocks it sees freed, and then it keeps what arrays of changing sizes leave behind.
+Held at 1 MiB, a recogniser that has seen 44 widths keeps 447 MB instead of 845, at the same speed. Other C libraries
+ignore the names."""
+
 
 def slots_of(
     device: str,
@@ -71,9 +76,11 @@ def slots_of(
 def environment_of(slot: Slot) -> dict[str, str]:
     """Variables that a worker on this slot needs before any library is loaded.
 
-    Thread budgets for OpenMP, the BLAS libraries and others, and for a GPU the one device that the process may see.
+    Thread budgets for OpenMP, the BLAS libraries and others, thresholds of malloc unless the user has set them, and for
+    a GPU the one device that the process may see.
     """
     environment = dict.fromkeys(_THREAD_VARIABLES, str(slot.threads))
+    environment |= {name: os.environ.get(name, value) for name, value in _MALLOC.items()}
     if slot.device_type == "gpu" and slot.device_id is not None:
         visible = visible_gpus()
         if visible is None:

@@ -130,6 +130,6 @@ def failure_of(error: BaseException, *, writing: bool = False, slot: str | None 
         category = Category.OUTPUT
     else:
         category = Category.PIPELINE
-    text = str(error).strip() or "no message"
+    text = " ".join(str(error).split()) or "no message"
     message = text if declared else f"{type(error).__name__}: {text}"
     return Failure(category, message, "".join(traceback.format_exception(error)), slot=slot)

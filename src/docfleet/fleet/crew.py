@@ -1,0 +1,429 @@
+"""The worker processes of a fleet, in the hands of the supervising thread.
+
+      commands --obey--> Start: a process   Assign, Recall, Stop: a message   Kill: a signal
+      events   <------   what workers say, that they died, that they are late, that they grew
+
+Each worker lives through phases:
+
+      GREETING --Hello--> BUILDING --Ready--> READY --Stop, Kill, death--> gone
+         |  too late         |  too late, CannotStart       |
+         +-------------------+------------------------------+--> DISMISSED: its death is no news
+
+Whatever a worker does, nothing here waits for it: not for its hello, not for room in its socket, not even for its death
+after a SIGKILL, which a driver can hold up for ever.
+"""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any, assert_never
+
+from docfleet.errors import StartError
+from docfleet.fleet import messages, wire
+from docfleet.fleet.devices import Slot
+from docfleet.fleet.scheduler import Scheduler
+from docfleet.fleet.scheduling.commands import Assign, Command, Kill, Recall, Retired, RunFailed, Start, Stop
+from docfleet.fleet.supervision import OomWatch, WorkerProcess, relog, working_folder
+from docfleet.fleet.tasks import Failed, Task, failure_of
+from docfleet.fleet.worker import WorkerSpec
+
+_LOG = logging.getLogger(__name__)
+
+_SAMPLE_S = 1.0
+_READS_PER_TURN = 8
+"""Of one worker's socket, before the others have their turn."""
+
+Stages = dict[str, tuple[float, float, float]]
+"""`read`, `compute`, `write` -> seconds busy, starved of input, blocked on output."""
+
+Event = tuple[Callable[..., None], tuple[Any, ...], dict[str, Any]]
+"""A method of the scheduler and its arguments, to be called with the lock held."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long to wait for a worker, in seconds."""
+
+    hello: float = 60.0
+    """For a fresh interpreter to say hello: a tenth of a second, or many on a slow network file system."""
+    start: float = 1800.0
+    """For the instance to be built: weights may have to be fetched."""
+    leave: float = 5.0
+    """For the step under way when it is told to stop; then it is killed."""
+
+
+class _Phase(Enum):
+    GREETING = auto()
+    """Started; has not said hello."""
+    BUILDING = auto()
+    READY = auto()
+    DISMISSED = auto()
+    """Its death will be no news: told to stop, killed for being late, or unable to start."""
+
+
+@dataclass(slots=True)
+class _Life:
+    """One worker process and what the supervising thread knows about it."""
+
+    number: int
+    slot_index: int
+    process: WorkerProcess
+    phase: _Phase
+    deadline: float | None
+    """When its phase must be over."""
+    writing: bool = False
+    """Whether the selector waits for room in its socket."""
+    listening: bool = True
+    """Whether the selector waits for its messages."""
+    stages: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+
+
+class Crew:
+    """All worker processes. Used by the supervising thread alone, but for `snapshot`.
+
+    The scheduler is not touched here: what there is to tell it is put into `events`.
+    """
+
+    def __init__(
+        self,
+        spec: WorkerSpec,
+        slots: Sequence[Slot],
+        *,
+        scheduler: Scheduler,
+        selector: selectors.BaseSelector,
+        patience: Patience,
+    ) -> None:
+        self.events: list[Event] = []
+        self._spec = spec
+        self._slots = list(slots)
+        self._scheduler = scheduler
+        self._selector = selector
+        self._patience = patience
+        # Remembered, so that a worker that is replaced later starts where the first one did.
+        self._cwd = working_folder()
+        self._lives: dict[int, _Life] = {}
+        self._past_stages: dict[int, Stages] = {}
+        self._logs: list[tuple[messages.Log, str]] = []
+        self._oom = OomWatch()
+        self._sampled = time.monotonic()
+        self._limited = any(slot.memory_limit is not None for slot in slots)
+
+    def __len__(self) -> int:
+        return len(self._lives)
+
+    def handle(self, data: Any, mask: int) -> None:
+        """React to what the selector has found; `data` is what was registered with it."""
+        life, handler = data
+        # Its death may have been seen to in this very round.
+        if life.number in self._lives:
+            handler(life, mask)
+
+    def relog(self) -> None:
+        """Log what workers have logged. Apart, because somebody else's handlers run in it."""
+        logs, self._logs = self._logs, []
+        for message, slot in logs:
+            relog(message, slot)
+
+    def snapshot(self, slot_index: int) -> tuple[Stages, int]:
+        """How a slot's workers have spent their time, and the resident bytes of the present one. From any thread."""
+        stages, resident = dict(self._past_stages.get(slot_index, {})), 0
+        for life in list(self._lives.values()):
+            if life.slot_index == slot_index:
+                stages, resident = _sum_of(stages, life.stages), life.process.reported_resident
+        return stages, resident
+
+    def dismiss_all(self, now: float) -> None:
+        """Tell every worker to leave."""
+        for life in self._lives.values():
+            if life.phase is not _Phase.DISMISSED:
+                self._dismiss(life, now)
+
+    def kill_all(self) -> None:
+        """Without waiting for their deaths."""
+        for life in self._lives.values():
+            life.process.kill()
+
+    def bury_all(self) -> None:
+        """Kill what is left and release what was held for it; for when the supervising thread itself fails."""
+        self.kill_all()
+        for life in self._lives.values():
+            life.process.death(self._oom)
+        self._lives.clear()
+
+    def _tell(self, event: Callable[..., None], *arguments: Any, **keywords: Any) -> None:
+        self.events.append((event, arguments, keywords))
+
+    def timeout(self, deadline: float | None) -> float | None:
+        """Seconds until something is due, the scheduler's `deadline` included; None if nothing is."""
+        due = [life.deadline for life in self._lives.values() if life.deadline is not None]
+        if deadline is not None:
+            due.append(deadline)
+        if self._limited:
+            due.append(self._sampled + _SAMPLE_S)
+        return max(0.0, min(due) - time.monotonic()) if due else None
+
+    # Commands.
+
+    def obey(self, command: Command, now: float) -> None:
+        match command:
+            case Start(slot, worker):
+                self._start(slot, worker, now)
+            case Assign(worker, _, tickets, tasks):
+                self._assign(worker, tickets, tasks)
+            case Recall(worker, tickets):
+                self._send(worker, messages.Recall(list(tickets)))
+            case Kill(worker):
+                life = self._lives.get(worker)
+                if life is not None:
+                    _LOG.warning("%s takes too long: worker %d is replaced", life.process.slot.name, life.process.pid)
+                    life.process.kill()
+                    life.deadline = now + self._patience.leave
+            case Stop(worker):
+                if worker in self._lives:
+                    self._dismiss(self._lives[worker], now)
+            case Retired(slot, reason):
+                _LOG.warning("%s is not used any more: %s", self._slots[slot].name, reason)
+            case RunFailed():
+                pass  # Seen to by _fetch_commands.
+            case _:
+                assert_never(command)
+
+    def _start(self, slot_index: int, number: int, now: float) -> None:
+        try:
+            process = WorkerProcess.start(self._spec, self._slots[slot_index], cwd=self._cwd)
+        except StartError as error:
+            self._tell(self._scheduler.worker_unable, number, str(error))
+            return
+        life = _Life(number, slot_index, process, _Phase.GREETING, now + self._patience.hello)
+        self._lives[number] = life
+        self._selector.register(process.channel, selectors.EVENT_READ, (life, self._on_channel))
+        self._selector.register(process.output, selectors.EVENT_READ, (life, self._on_output))
+        self._selector.register(process.sentinel, selectors.EVENT_READ, (life, self._on_death))
+        self._flush(life)
+
+    def _assign(self, number: int, tickets: Sequence[int], tasks: Sequence[Task]) -> None:
+        """Send a batch; a task that cannot travel fails alone."""
+        assigned = []
+        for ticket, task in zip(tickets, tasks, strict=True):
+            try:
+                assigned.append(messages.task_message(ticket, task))
+            except TypeError as error:
+                self._tell(self._scheduler.finished, number, ticket, Failed(failure_of(error)))
+        try:
+            if assigned:
+                self._send(number, messages.Assign(assigned))
+        except TypeError as error:
+            for message in assigned:
+                self._tell(self._scheduler.finished, number, message.ticket, Failed(failure_of(error)))
+
+    def _send(self, number: int, message: messages.ToWorker) -> None:
+        life = self._lives.get(number)
+        # A worker that has died in between is news that the scheduler gets before long.
+        if life is not None and life.listening:
+            life.process.channel.post([message])
+            self._flush(life)
+
+    def _flush(self, life: _Life) -> None:
+        try:
+            done = life.process.channel.flush()
+        except OSError:
+            return  # It is dying; its sentinel tells.
+        if done == life.writing:
+            life.writing = not done
+            events = selectors.EVENT_READ | (0 if done else selectors.EVENT_WRITE)
+            self._selector.modify(life.process.channel, events, (life, self._on_channel))
+
+    def _dismiss(self, life: _Life, now: float) -> None:
+        """Let a worker go, and see that it does."""
+        ready = life.phase is _Phase.READY
+        life.phase = _Phase.DISMISSED
+        if ready:
+            self._send(life.number, messages.Stop())
+        else:
+            life.process.kill()
+        life.deadline = now + self._patience.leave
+
+    # Events.
+
+    def _on_channel(self, life: _Life, mask: int) -> None:
+        if mask & selectors.EVENT_WRITE:
+            self._flush(life)
+        if mask & selectors.EVENT_READ:
+            self._listen(life)
+
+    def _listen(self, life: _Life, *, to_the_end: bool = False) -> bool:
+        """Take in what a worker says, some of it; a worker that makes no sense, or hangs up, is ended.
+
+        True if there may be more.
+        """
+        channel = life.process.channel
+        try:
+            for _ in range(_READS_PER_TURN):
+                for message in channel.receive():
+                    self._hear(life, message)
+                if channel.drained and not to_the_end:
+                    return True
+            return True
+        except BlockingIOError:
+            pass
+        except (EOFError, OSError):
+            self._deafen(life)
+            life.process.end()
+        except wire.WireError as error:
+            _LOG.error("%s: worker %d breaks the protocol: %s", life.process.slot.name, life.process.pid, error)
+            life.process.fault = f"it broke the protocol: {error}"
+            self._deafen(life)
+            life.process.kill()
+        return False
+
+    def _deafen(self, life: _Life) -> None:
+        if life.listening:
+            life.listening = False
+            self._selector.unregister(life.process.channel)
+
+    def _hear(self, life: _Life, message: messages.ToParent) -> None:
+        scheduler, number = self._scheduler, life.number
+        match message:
+            case messages.Finished(ticket):
+                self._tell(scheduler.finished, number, ticket, message.attempt())
+            case messages.Reading(ticket):
+                self._tell(scheduler.reading, number, ticket, time.monotonic())
+            case messages.Read(ticket):
+                self._tell(scheduler.read, number, ticket)
+            case messages.Computing(tickets):
+                self._tell(scheduler.computing, number, tickets, time.monotonic())
+            case messages.Writing(tickets):
+                self._tell(scheduler.writing, number, tickets, time.monotonic())
+            case messages.BatchMemory(tickets):
+                self._tell(scheduler.out_of_memory, number, tickets)
+            case messages.Recalled(tickets):
+                self._tell(scheduler.recalled, number, tickets)
+            case messages.Log():
+                self._logs.append((message, life.process.slot.name))
+            case messages.Sample(resident, stages):
+                life.process.reported_resident = resident
+                life.stages = stages
+            case messages.Fault(detail):
+                life.process.fault = detail
+            case messages.Hello() | messages.Ready() | messages.CannotStart():
+                self._hear_of_start(life, message)
+            case _:
+                assert_never(message)
+
+    def _hear_of_start(self, life: _Life, message: messages.Hello | messages.Ready | messages.CannotStart) -> None:
+        name = life.process.slot.name
+        if life.phase is _Phase.DISMISSED:
+            return
+        match message:
+            case messages.Hello(_, protocol) if life.phase is _Phase.GREETING:
+                if protocol != messages.PROTOCOL:
+                    raise wire.WireError(f"it speaks protocol {protocol}, not {messages.PROTOCOL}: another docfleet?")
+                life.phase = _Phase.BUILDING
+                life.deadline = time.monotonic() + self._patience.start
+            case messages.Ready() if life.phase is _Phase.BUILDING:
+                life.phase = _Phase.READY
+                life.deadline = None
+                self._tell(self._scheduler.worker_ready, life.number)
+                _LOG.debug("%s: worker %d is ready", name, life.process.pid)
+            case messages.CannotStart(reason, detail):
+                life.phase = _Phase.DISMISSED
+                life.deadline = time.monotonic() + self._patience.leave
+                self._tell(self._scheduler.worker_unable, life.number, reason)
+                _LOG.debug("%s cannot start: %s", name, detail)
+            case _:
+                raise wire.WireError(f"{type(message).__name__} out of turn")
+
+    def _on_output(self, life: _Life, _mask: int) -> None:
+        if not life.process.output.read():
+            self._selector.unregister(life.process.output)
+
+    def _on_death(self, life: _Life, _mask: int) -> None:
+        """The process has ended: everything that it said is there to be read."""
+        while life.listening and self._listen(life, to_the_end=True):
+            pass
+        self._forget(life)
+        death = life.process.death(self._oom)
+        if life.phase is _Phase.DISMISSED:
+            return
+        _LOG.warning("%s: worker %d %s", life.process.slot.name, life.process.pid, death.cause)
+        self._tell(
+            self._scheduler.worker_died,
+            life.number,
+            signal=death.signal,
+            exitcode=death.exit_code,
+            memory=death.memory,
+            detail=death.detail,
+        )
+
+    def _forget(self, life: _Life) -> None:
+        self._deafen(life)
+        for source in (life.process.output, life.process.sentinel):
+            if source.fileno() in self._selector.get_map():
+                self._selector.unregister(source)
+        del self._lives[life.number]
+        self._past_stages[life.slot_index] = _sum_of(self._past_stages.get(life.slot_index, {}), life.stages)
+
+    # Time.
+
+    def look_after(self, now: float) -> None:
+        """Whatever is due: late starters, late leavers, samples."""
+        for life in list(self._lives.values()):
+            if life.deadline is not None and life.deadline <= now:
+                self._lose_patience(life, now)
+        if now - self._sampled >= _SAMPLE_S:
+            self._sampled = now
+            self._oom.tick()
+            for life in self._lives.values():
+                self._weigh(life)
+
+    def _lose_patience(self, life: _Life, now: float) -> None:
+        """It is late with its hello, with its start, with leaving; or it outlives SIGKILL."""
+        life.deadline = now + self._patience.leave
+        if life.process.killed:
+            self._abandon(life)
+            return
+        life.process.kill()
+        if life.phase is not _Phase.DISMISSED:
+            seconds = self._patience.hello if life.phase is _Phase.GREETING else self._patience.start
+            step = "say hello" if life.phase is _Phase.GREETING else "get ready"
+            life.phase = _Phase.DISMISSED
+            self._tell(self._scheduler.worker_unable, life.number, f"the worker did not {step} within {seconds:g} s")
+
+    def _abandon(self, life: _Life) -> None:
+        """A process that even SIGKILL does not end hangs in a driver. Waiting for it would hang us too."""
+        _LOG.error(
+            "%s: process %d does not end though it was killed; its device may need a reset",
+            life.process.slot.name,
+            life.process.pid,
+        )
+        self._forget(life)
+        life.process.close()
+        if life.phase is not _Phase.DISMISSED:
+            self._tell(self._scheduler.worker_died, life.number, detail="it could not even be killed")
+
+    def _weigh(self, life: _Life) -> None:
+        """Have a worker replaced that has grown past its limit."""
+        limit = life.process.slot.memory_limit
+        if limit is None or life.phase is not _Phase.READY:
+            return
+        resident = life.process.resident()
+        if resident:
+            life.process.reported_resident = resident
+        if resident > limit:
+            _LOG.info("%s: %d MB resident, more than %d: it is replaced", life.process.slot.name,
+                      resident >> 20, limit >> 20)  # fmt: skip
+            self._tell(self._scheduler.recycle, life.number)
+
+
+def _sum_of(one: Stages, other: Stages) -> Stages:
+    zero = (0.0, 0.0, 0.0)
+    total = {}
+    for name in {**one, **other}:
+        (a, b, c), (x, y, z) = one.get(name, zero), other.get(name, zero)
+        total[name] = (a + x, b + y, c + z)
+    return total

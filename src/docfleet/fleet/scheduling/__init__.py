@@ -1,0 +1,1 @@
+"""The parts of the scheduler, one subject each; `docfleet.fleet.scheduler` puts them together."""

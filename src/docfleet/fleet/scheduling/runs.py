@@ -1,0 +1,127 @@
+"""One run: its options, its tasks, its books, and what it has learned about memory."""
+
+from __future__ import annotations
+
+import math
+
+from docfleet.fleet.scheduling.backlog import Backlog
+from docfleet.fleet.scheduling.commands import RunCounts
+from docfleet.fleet.scheduling.order import Document, Node, Order
+from docfleet.fleet.scheduling.suspicion import Ladder
+from docfleet.fleet.tasks import Category, Done, Expanded, Failed, Failure, Outcome, Task
+
+
+class Run:
+    """All tasks of one call."""
+
+    def __init__(
+        self, number: int, *, batch_size: int, ordered: bool, window: int, timeout: float | None, max_attempts: int
+    ) -> None:
+        self.number = number
+        self.timeout = timeout
+        self.max_attempts = max_attempts
+        self.order = Order(window=window, ordered=ordered)
+        self.backlog = Backlog()
+        self.exhausted = False
+        self.cancelled = False
+        self.assigned = 0
+        self._batch_size = batch_size
+        self._ladders: set[Ladder] = set()
+        self._taken = 0
+        self._expanded = 0
+        self._done = 0
+        self._failed = 0
+        self._cancelled_tasks = 0
+
+    @property
+    def over(self) -> bool:
+        """Whether every task has been taken and delivered."""
+        return self.exhausted and self.order.empty
+
+    @property
+    def batch_size(self) -> int:
+        """The largest batch that memory is known to hold."""
+        size = self._batch_size
+        return min(size, *(ladder.rung for ladder in self._ladders)) if self._ladders else size
+
+    def add(self, task: Task) -> None:
+        """Take one task from the source."""
+        self._taken += 1
+        self.backlog.push(self.order.add(task))
+
+    def admit(self) -> None:
+        """Make tasks of the parts of documents, as far as there is room."""
+        for node in self.order.parts():
+            self._taken += 1
+            self.backlog.push(node)
+
+    def expand(self, node: Node, expanded: Expanded) -> None:
+        """A task was a document."""
+        self._expanded += 1
+        self.order.expand(node, expanded)
+
+    def finish(self, node: Node, outcome: Outcome) -> None:
+        """A task has its one outcome."""
+        if isinstance(outcome, Done):
+            self._done += 1
+        elif outcome.failure.category is Category.CANCELLED:
+            self._cancelled_tasks += 1
+        else:
+            self._failed += 1
+        self.order.hold(node, outcome)
+
+    def cancel(self, reason: str) -> None:
+        """Whatever is not finished ends as cancelled; workers that are busy with some of it no longer know what for."""
+        self.cancelled = self.exhausted = True
+        for node in self.order.abandon():
+            if node.lease is not None:
+                node.lease.node = None
+                node.lease = None
+                self.assigned -= 1
+            self.finish(node, Failed(Failure(Category.CANCELLED, reason, attempts=node.attempts)))
+        self.backlog.clear()
+
+    def take(self, most: int, *, lanes: int, near: Document | None) -> list[Node]:
+        """Tasks for the next batch, at most `most`; `near` is the document that the worker has open."""
+        order = self.order
+        if order.ordered and 2 * order.held >= order.window:
+            # Half of the window is finished and waits for what comes before it.
+            near = None
+        ending = self.exhausted and order.untaken == 0
+        return self.backlog.take(most, lanes=lanes, ending=ending, few=2 * lanes, near=near)
+
+    def left(self) -> float:
+        """How many tasks are left to assign; infinite while nobody knows.
+
+        A source that has not filled the window counts as ended: it is slow, and what is there is to be shared out.
+        """
+        if not self.exhausted and self.order.wants() == 0:
+            return math.inf
+        return len(self.backlog) + self.order.untaken
+
+    def climb(self, ladder: Ladder) -> None:
+        """A batch did not fit into memory; its halves are tried."""
+        self._ladders.add(ladder)
+
+    def descend(self, ladder: Ladder) -> None:
+        """All tasks of a batch that did not fit have ended: remember the size that did, unless a task was at fault."""
+        self._ladders.discard(ladder)
+        if not ladder.guilty:
+            self._batch_size = min(self._batch_size, ladder.rung)
+
+    def counts(self) -> RunCounts:
+        """The books as they stand."""
+        order = self.order
+        return RunCounts(
+            taken=self._taken,
+            expanded=self._expanded,
+            done=self._done,
+            failed=self._failed,
+            cancelled=self._cancelled_tasks,
+            delivered=order.delivered,
+            queued=order.leaves - order.held - self.assigned,
+            assigned=self.assigned,
+            held=order.held,
+            documents=order.documents,
+            untaken=order.untaken,
+        )
