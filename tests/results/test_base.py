@@ -50,10 +50,23 @@ def test_a_folder_named_json_is_a_folder(tmp_path: Path) -> None:
 
 def test_all_files_of_an_array_share_one_name() -> None:
     nameless = page(None)
-    assert nameless.stem() == nameless.stem()
-    seconds, number = nameless.stem().split("_")
+    assert nameless.save_as == nameless.save_as
+    seconds, number = nameless.save_as.split("_")
     assert seconds.isdigit()
     assert number.isdigit()
+
+
+def test_another_name_can_be_chosen(tmp_path: Path) -> None:
+    result = page("a.jpg", 3)
+    result.save_as = "other"
+    result.save_to_json(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["other_res.json"]
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "/etc/passwd", "../a"])
+def test_a_name_cannot_be_a_path(name: str) -> None:
+    with pytest.raises(ValueError, match="without folder"):
+        page("a.jpg").save_as = name
 
 
 def test_json_has_four_spaces_and_unescaped_text(tmp_path: Path) -> None:

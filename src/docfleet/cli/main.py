@@ -9,22 +9,33 @@ The table keeps `docfleet --help` fast: no command's module is imported to list 
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
 import logging
 import os
 import signal
 import sys
+from typing import Any
 
 import click
 
 from docfleet import __version__
-from docfleet.errors import DocfleetError
+from docfleet.errors import DocfleetError, OutputError
 
 COMMANDS = {
     "ocr": ("docfleet.cli.ocr:command", "Read the text of images and PDFs."),
+    "devices": ("docfleet.cli.devices:command", "Show devices, engines, and the slots a device string stands for."),
     "models": ("docfleet.cli.models:models", "List, fetch and verify the networks' weights."),
 }
 """Command -> where it is, and its line in the overview."""
+
+
+_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF)
+
+
+class _ReaderGone(Exception):
+    """Nobody reads our output any more (`docfleet ocr ... | head`)."""
 
 
 class LazyGroup(click.Group):
@@ -41,6 +52,21 @@ class LazyGroup(click.Group):
         command = getattr(importlib.import_module(module), attr)
         assert isinstance(command, click.Command)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            status = super().invoke(ctx)
+            # What is still in the buffer is written now, while there is somebody to tell.
+            for stream in (sys.stdout, sys.stderr):
+                if stream is not None:
+                    stream.flush()
+        except BrokenPipeError as error:
+            raise _ReaderGone from error  # click would end the program with status 1, which means failed inputs
+        except OSError as error:
+            if error.errno not in _WRITING or error.filename is not None:
+                raise
+            raise OutputError(f"standard output cannot be written: {error.strerror}") from error
+        return status
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -64,6 +90,10 @@ def docfleet(verbose: bool) -> None:
 
 def main() -> None:
     """Entry point of the `docfleet` command."""
+    for stream in (sys.stdout, sys.stderr):
+        # A page's text may hold characters that the terminal's encoding has not; they are shown as escapes.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 
@@ -79,12 +109,18 @@ def run(arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("docfleet: interrupted", err=True)
         return 128 + signal.SIGINT
-    except BrokenPipeError:
-        # The reader of our output is gone (`docfleet ocr ... | head`). Python would complain once more while flushing.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except _ReaderGone:
+        _discard_output()
         return 128 + 13
     except DocfleetError as error:
         click.echo(f"docfleet: error: {error}", err=True)
         logging.getLogger(__name__).debug("where it happened", exc_info=error)
+        if isinstance(error, OutputError):
+            _discard_output()
         return error.exit_status
     return status if isinstance(status, int) else 0
+
+
+def _discard_output() -> None:
+    """Send what is still buffered nowhere: Python would try to write it once more at exit, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

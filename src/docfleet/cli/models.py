@@ -125,7 +125,7 @@ def where(name: str, as_json: bool) -> None:
 @contextlib.contextmanager
 def rich_progress() -> Iterator[Progress]:
     """Progress of fetches on standard error: a bar on a terminal, a line for each fetch elsewhere."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield LineProgress()
         return
     from rich.console import Console
@@ -203,7 +203,7 @@ def _answer(
 ) -> None:
     if as_json:
         click.echo(json.dumps(rows, ensure_ascii=False, indent=1))
-    elif not sys.stdout.isatty():
+    elif sys.stdout is None or not sys.stdout.isatty():
         for row in rows:
             click.echo("\t".join(_text_of(row).values()))
     elif rows:

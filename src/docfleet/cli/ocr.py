@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from docfleet.cli.flags import CONTEXT, flags_of, given
+from docfleet.cli.pages import Saver, show_failure, show_page
 from docfleet.pipelines.ocr.options import OCROptions
 from docfleet.pipelines.options import parse
-
-if TYPE_CHECKING:
-    from docfleet.results.ocr import OCRResult
 
 
 @flags_of(OCROptions)
@@ -27,40 +24,30 @@ def command(inputs: tuple[str, ...], save_path: str | None, shown: str, **flags:
     """Read the text of images and PDFs.
 
     Text goes to standard output, one line of a page per line; messages go to standard error.
-    Exit status: 0 all pages read; 1 some failed (all others were read); 2 wrong usage; 3 nothing could start.
+    Exit status: 0 all pages read; 1 some failed (all others were read); 2 wrong usage; 3 nothing could start;
+    4 could not go on (disk full, folder not writable).
     """
     from docfleet.cli.models import rich_progress
     from docfleet.pipelines.failures import PageFailure
     from docfleet.pipelines.ocr.pipeline import PaddleOCR
-    from docfleet.pipelines.ocr.plan import fetch_missing
 
-    options = given(flags)
-    with rich_progress() as progress:
-        fetch_missing(parse(OCROptions, options), progress=progress)
+    options = parse(OCROptions, {"executor": "processes", **given(flags), "on_error": "return"})
+    saver = None if save_path is None else Saver(save_path)
     pages = failed = 0
     began = time.monotonic()
-    with PaddleOCR(**options, on_error="return") as pipeline:
+    with rich_progress() as progress:
+        pipeline = PaddleOCR.from_options(options, progress=progress)
+    with pipeline:
         for result in pipeline.predict_iter(list(inputs)):
             if isinstance(result, PageFailure):
                 failed += 1
-                click.echo(f"docfleet: {result.failure.category}: {result}", err=True)
+                show_failure(result)
                 continue
             pages += 1
-            if save_path is not None:
-                result.save_all(save_path)
-            _show(result, shown)
+            show_page(result, "\n".join(result.texts), shown, summary=f"{len(result.texts)} lines")
+            if saver is not None and not saver.save(result):
+                failed += 1
     seconds = time.monotonic() - began
-    click.echo(f"{pages} pages read, {failed} failed, {seconds:.1f} s"
-               + (f"; JSON in {save_path}" if save_path and pages else ""), err=True)  # fmt: skip
+    where = f"; JSON in {save_path}" if saver is not None and saver.saved else ""
+    click.echo(f"{pages} pages read, {failed} failed, {seconds:.1f} s{where}", err=True)
     return 1 if failed else 0
-
-
-def _show(result: OCRResult, shown: str) -> None:
-    """One page on standard output; where it comes from goes to standard error, so that the output can be piped."""
-    if shown == "text":
-        page = "" if result.page_index is None else f" page {result.page_index + 1}"
-        click.echo(click.style(f"== {result.input_path}{page}: {len(result.texts)} lines", dim=True), err=True)
-        for line in result.texts:
-            click.echo(line)
-    elif shown == "json":
-        click.echo(json.dumps(result.json["res"], ensure_ascii=False))

@@ -28,6 +28,13 @@ _PROVIDERS: Mapping[tuple[str, str], str] = {
 """(engine, device type) -> provider."""
 
 
+def provides(device_type: str) -> bool:
+    """Whether the installed ONNX Runtime has an execution provider for a device type."""
+    import onnxruntime
+
+    return _PROVIDERS.get(("onnxruntime", device_type)) in onnxruntime.get_available_providers()
+
+
 def precisions(device_type: str) -> list[str]:
     """ONNX Runtime computes in the precision of the file, which is fp32."""
     return ["fp32"]

@@ -14,15 +14,13 @@ from types import TracebackType
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from docfleet.documents.sources import Source, iter_sources
-from docfleet.errors import UsageError
-from docfleet.fleet.devices import Slot
-from docfleet.fleet.serial import SerialExecutor
-from docfleet.fleet.slots import slots_of
 from docfleet.fleet.tasks import Failed, Task
 from docfleet.fleet.worker import WorkerSpec
 from docfleet.pipelines.common import CommonOptions
+from docfleet.pipelines.executors import choose_slots, executor_for, start_executor
 from docfleet.pipelines.failures import REMEMBERED, PageFailure, PartialFailure
 from docfleet.results.base import BaseResult
+from docfleet.weights import NullProgress, Progress
 
 R = TypeVar("R", bound=BaseResult)
 
@@ -31,23 +29,31 @@ Options = TypeVar("Options", bound=CommonOptions)
 
 
 class Pipeline(ABC, Generic[Options, R]):
-    """A pipeline of networks over pages. A context manager; `close()` releases its instances.
+    """A pipeline of networks over pages, on one or many instances. A context manager; `close()` ends them.
 
     Usable from several threads. Not usable after `fork()`: make a new one in the child process.
     """
 
     result_type: ClassVar[type[BaseResult]]
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, *, progress: Progress | None = None) -> None:
         options.check()
         self._on_error = options.on_error or "raise"
-        slot = one_slot(options)
-        self._executor = SerialExecutor(
-            self._worker_spec(options, slot.device_type), slot, batch_size=options.batch_size or 1
-        )
+        self._ordered = options.ordered is not False
+        slots = choose_slots(options)
+        kind = executor_for(options, slots)
+        spec = self._worker_spec(options, slots[0].device_type, progress or NullProgress())
+        self._executor = start_executor(kind, spec, slots, options)
+
+    @classmethod
+    def from_options(cls, options: Options, *, progress: Progress | None = None) -> Self:
+        """Make the pipeline from its options object; `progress` is told of weights that have to be fetched."""
+        pipeline = cls.__new__(cls)
+        Pipeline.__init__(pipeline, options, progress=progress)
+        return pipeline
 
     @abstractmethod
-    def _worker_spec(self, options: Options, device_type: str) -> WorkerSpec:
+    def _worker_spec(self, options: Options, device_type: str, progress: Progress) -> WorkerSpec:
         """The worker that does the pages; its options are resolved: names of models are paths, `auto` is decided."""
 
     def _predict_iter(self, given: Any, settings: Mapping[str, Any]) -> Iterator[R | PageFailure]:
@@ -61,12 +67,12 @@ class Pipeline(ABC, Generic[Options, R]):
     def _deliver(self, tasks: Iterable[Task]) -> Iterator[R | PageFailure]:
         failures: list[PageFailure] = []
         failed = 0
-        for task, outcome in self._executor.run(tasks):
+        for task, outcome in self._executor.run(tasks, ordered=self._ordered):
             path = Source.from_payload(task.payload["source"]).input_path
             if not isinstance(outcome, Failed):
                 yield self.result_type.from_record({"input_path": path, **outcome.value})  # type: ignore[misc]
                 continue
-            failure = PageFailure(path, task.part, outcome.failure)
+            failure = PageFailure(index=task.key[0], input_path=path, page_index=task.part, failure=outcome.failure)
             if self._on_error == "return":
                 yield failure
                 continue
@@ -96,11 +102,3 @@ class Pipeline(ABC, Generic[Options, R]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def one_slot(options: CommonOptions) -> Slot:
-    """The slot of the serial twin. Raises DeviceError, and UsageError for a device string of several devices."""
-    slots = slots_of(options.device or "auto", threads=options.cpu_threads)
-    if len(slots) > 1 and options.device not in (None, "auto"):
-        raise UsageError(f"device {options.device!r} names several devices; this version of docfleet runs one")
-    return slots[0]

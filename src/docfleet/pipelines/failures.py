@@ -14,22 +14,25 @@ REMEMBERED = 1_000
 """How many failures a PartialFailure carries; past that it only counts, so that a long run stays in flat memory."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PageFailure:
     """A page, or a document that could not be opened, that has no result."""
 
+    index: int
+    """0-based number of the document among all that the call was given, folders and patterns expanded."""
     input_path: str | None
-    """As the caller gave it; None for arrays."""
+    """As the caller gave it; None for arrays and for what is nothing to read."""
     page_index: int | None
     """0-based; None where the document itself could not be opened, or has no pages."""
     failure: Failure
     """Category, message, detail, attempts."""
 
     def __str__(self) -> str:
-        place = "array" if self.input_path is None else printable(self.input_path)
+        place = f"input {self.index + 1}" if self.input_path is None else printable(self.input_path)
+        if self.failure.message.startswith((f"{place}:", f"{place} ")):
+            return self.failure.message
         page = "" if self.page_index is None else f" (page {self.page_index + 1})"
-        message = self.failure.message
-        return message if message.startswith(place) else f"{place}{page}: {message}"
+        return f"{place}{page}: {self.failure.message}"
 
 
 class PartialFailure(DocfleetError):
@@ -42,7 +45,7 @@ class PartialFailure(DocfleetError):
 
     def __init__(self, failures: Sequence[PageFailure], failed: int, results: Sequence[Any] | None = None) -> None:
         self.failures = tuple(failures)
-        """The first 1,000 failures, in the order of the input."""
+        """The first 1,000 failures, as they were delivered."""
         self.failed = failed
         """How many failed in all."""
         self.results = results
@@ -50,3 +53,7 @@ class PartialFailure(DocfleetError):
         more = "" if failed == 1 else f" (and {failed - 1} more)"
         pages = "1 page or document" if failed == 1 else f"{failed} pages or documents"
         super().__init__(f"{pages} failed: {self.failures[0]}{more}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions are pickled by their text otherwise, and would not come out of a caller's own pool.
+        return type(self), (self.failures, self.failed, self.results)

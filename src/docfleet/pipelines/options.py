@@ -56,7 +56,7 @@ class OptionField:
 
     name: str
     type: type
-    """bool, int, float or str; for options that take several values, the type of one."""
+    """bool, int, float, str, or object for anything; for options that take several values, the type of one."""
     default: Any
     info: OptionInfo
 
@@ -79,6 +79,8 @@ def _base_type(hint: Any) -> type:
         hint = kinds[0]
     if typing.get_origin(hint) is tuple:
         hint = typing.get_args(hint)[0]
+    if hint is Any:
+        return object
     return hint if hint in (bool, int, float) else str
 
 
@@ -125,6 +127,10 @@ def _checked(field: OptionField, value: Any) -> Any:
 def _checked_one(field: OptionField, value: Any) -> Any:
     """One value of an option that takes one, or one of several."""
     info = field.info
+    if field.type is object:
+        return value
+    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
+        value = value.item()
     accepted: tuple[type, ...] = (int, float) if field.type is float else (field.type,)
     if field.type is str:
         if hasattr(value, "__fspath__"):
@@ -166,7 +172,10 @@ def accepts(options: Callable[P, O]) -> Callable[[Callable[[S, O], R]], Callable
         def wrapper(self: S, *args: P.args, **kwargs: P.kwargs) -> R:
             if len(args) > len(positional):
                 raise TypeError(f"{method.__qualname__} takes its options by name")
-            return method(self, parse(options, {**dict(zip(positional, args, strict=False)), **kwargs}))
+            placed = dict(zip(positional, args, strict=False))
+            if twice := placed.keys() & kwargs.keys():
+                raise TypeError(f"{method.__qualname__} got {twice.pop()!r} twice")
+            return method(self, parse(options, {**placed, **kwargs}))
 
         own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
         returns = inspect.signature(method).return_annotation

@@ -8,16 +8,19 @@ stages together.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from docfleet.documents.pages import Page, PageCount
+from docfleet.documents.pages import Limits, Page, PageCount
 from docfleet.documents.reader import Reader
 from docfleet.documents.sources import Source
 from docfleet.fleet.devices import Slot
 from docfleet.fleet.tasks import Expanded, Task
+from docfleet.fleet.worker import WorkerSpec
+from docfleet.pipelines.common import CommonOptions
 
 
 class Stages(Protocol):
@@ -76,7 +79,25 @@ class PageWorker:
 
 
 def build(options: Mapping[str, Any], slot: Slot) -> PageWorker:
-    """Make the worker: `options["stages"]` is `module:attr` of a class made from `options["plan"]` and the slot."""
+    """Make the worker: `options["stages"]` is `module:attr` of a class made from `options["plan"]` and the slot.
+
+    With `options["own_process"]` OpenCV obeys the slot's budget; in the caller's process its settings are left alone.
+    """
+    if options.get("own_process"):
+        import cv2
+
+        cv2.setNumThreads(slot.threads)
     module, _, attr = options["stages"].partition(":")
     stages: Stages = getattr(importlib.import_module(module), attr)(options["plan"], slot)
-    return PageWorker(stages, Reader())
+    reader = Reader(Limits(**options["limits"]), pdf_dpi=options["pdf_dpi"])
+    return PageWorker(stages, reader)
+
+
+def worker_spec(stages: str, plan: Mapping[str, Any], options: CommonOptions) -> WorkerSpec:
+    """The spec of a PageWorker: `stages` is `module:attr`, `plan` plain values; how pages are read is in `options`."""
+    limits = {name: getattr(options, name) for name in _LIMITS if getattr(options, name) is not None}
+    pdf_dpi = 144.0 if options.pdf_dpi is None else options.pdf_dpi
+    return WorkerSpec(f"{__name__}:build", {"stages": stages, "plan": plan, "limits": limits, "pdf_dpi": pdf_dpi})
+
+
+_LIMITS = tuple(field.name for field in dataclasses.fields(Limits))

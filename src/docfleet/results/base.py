@@ -31,7 +31,7 @@ class BaseResult(dict[str, Any]):
     json_keys: ClassVar[tuple[str, ...]] = ("input_path", "page_index")
     """Keys that go into the JSON, in this order, where the result has them."""
 
-    _nameless: str | None = None
+    _save_as: str | None = None
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Self:
@@ -81,15 +81,28 @@ class BaseResult(dict[str, Any]):
             save(save_path)
 
     def stem(self) -> str:
-        """File name of this page's outputs without key and suffix: `<stem of the input>[_<page_index>]`."""
+        """What the reference names this page's files by: `<stem of the input>[_<page_index>]`; made up for an array."""
         if self.input_path is None:
-            if self._nameless is None:
-                # The reference's scheme for arrays, remembered so that all files of one page share the name.
-                self._nameless = f"{int(time.time())}_{random.randint(1000, 9999)}"
-            stem = self._nameless
+            stem = f"{int(time.time())}_{random.randint(1000, 9999)}"
         else:
             stem = Path(self.input_path).stem
         return stem if self.page_index is None else f"{stem}_{self.page_index}"
+
+    @property
+    def save_as(self) -> str:
+        """File name of this page's outputs without key and suffix; `stem()` unless it is set.
+
+        Remembered, so that all files of an array share one name. Raises ValueError if set to a path.
+        """
+        if self._save_as is None:
+            self._save_as = self.stem()
+        return self._save_as
+
+    @save_as.setter
+    def save_as(self, name: str) -> None:
+        if not name or Path(name).name != name:
+            raise ValueError(f"{name!r} is not the name of a file without folder")
+        self._save_as = name
 
     def target(self, save_path: str | os.PathLike[str], key: str, suffix: str) -> Path:
         """Where `save_to_*` writes: `save_path` itself when it has that type, else `<folder>/<stem>_<key><suffix>`."""
@@ -97,7 +110,7 @@ class BaseResult(dict[str, Any]):
         wanted = mimetypes.types_map.get(suffix)
         if wanted is not None and mimetypes.guess_type(path.name)[0] == wanted and not path.is_dir():
             return path
-        return path / f"{self.stem()}_{key}{suffix}"
+        return path / f"{self.save_as}_{key}{suffix}"
 
 
 def write_atomically(path: Path, data: bytes) -> None:

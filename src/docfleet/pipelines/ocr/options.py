@@ -51,17 +51,17 @@ class OCRCall(OCRSettings):
     """The arguments of one `predict`."""
 
     input: Any = field(kw_only=False)
-    """Path, folder, glob pattern, array (HxWx3 uint8 BGR), or any iterable of these."""
+    """Path, folder, glob pattern, array (HxWx3 uint8 BGR), or a list, tuple, iterator or generator of these."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OCROptions(CommonOptions, OCRSettings):
     """Keyword arguments of `PaddleOCR`, with the reference's names, meanings and defaults."""
 
-    doc_orientation_classify_model_name: str | None = option(help="network that finds a page's orientation")
-    doc_orientation_classify_model_dir: str | None = option(help="folder of that network")
-    doc_unwarping_model_name: str | None = option(help="network that flattens warped pages")
-    doc_unwarping_model_dir: str | None = option(help="folder of that network")
+    doc_orientation_classify_model_name: str | None = option(help="not in this version")
+    doc_orientation_classify_model_dir: str | None = option(help="not in this version")
+    doc_unwarping_model_name: str | None = option(help="not in this version")
+    doc_unwarping_model_dir: str | None = option(help="not in this version")
     text_detection_model_name: str | None = option(help="network that finds lines (default PP-OCRv6_small_det)")
     text_detection_model_dir: str | None = option(
         help="folder of that network: inference.onnx and inference.yml", formerly="det_model_dir"

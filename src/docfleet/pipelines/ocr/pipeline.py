@@ -13,7 +13,9 @@ from docfleet.pipelines.failures import PageFailure
 from docfleet.pipelines.ocr.options import OCRCall, OCROptions, OCRSettings
 from docfleet.pipelines.ocr.plan import resolve
 from docfleet.pipelines.options import accepts
+from docfleet.pipelines.worker import worker_spec
 from docfleet.results.ocr import OCRResult
+from docfleet.weights import Progress
 
 
 class PaddleOCR(Pipeline[OCROptions, OCRResult]):
@@ -32,12 +34,9 @@ class PaddleOCR(Pipeline[OCROptions, OCRResult]):
     def __init__(self, options: OCROptions) -> None:
         super().__init__(options)
 
-    def _worker_spec(self, options: OCROptions, device_type: str) -> WorkerSpec:
-        self._plan = resolve(options, device_type=device_type)
-        return WorkerSpec(
-            "docfleet.pipelines.worker:build",
-            {"stages": "docfleet.pipelines.ocr.stages:OCRStages", "plan": self._plan.to_plain()},
-        )
+    def _worker_spec(self, options: OCROptions, device_type: str, progress: Progress) -> WorkerSpec:
+        self._plan = resolve(options, device_type=device_type, progress=progress)
+        return worker_spec("docfleet.pipelines.ocr.stages:OCRStages", self._plan.to_plain(), options)
 
     @accepts(OCRCall)
     def predict(self, call: OCRCall) -> list[OCRResult | PageFailure]:
@@ -59,4 +58,4 @@ class PaddleOCR(Pipeline[OCROptions, OCRResult]):
         return self.predict(img, **settings)
 
     def _settings(self, settings: OCRSettings) -> dict[str, Any]:
-        return dataclasses.asdict(self._plan.settings.updated(settings))
+        return dataclasses.asdict(self._plan.settings_for(settings))

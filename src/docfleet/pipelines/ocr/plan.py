@@ -14,11 +14,19 @@ from typing import Any, Literal, Self
 
 from docfleet.engines.base import resolve_engine, resolve_precision
 from docfleet.errors import UsageError, WeightsError
+from docfleet.models.detection import DetectionParams
 from docfleet.pipelines.ocr.languages import ocr_models
 from docfleet.pipelines.ocr.options import OCROptions, OCRSettings
 from docfleet.weights import ModelFolder, Progress, Store, open_model_folder
 
 log = logging.getLogger(__name__)
+
+_NOT_YET = (
+    "doc_orientation_classify_model_name",
+    "doc_orientation_classify_model_dir",
+    "doc_unwarping_model_name",
+    "doc_unwarping_model_dir",
+)
 
 TEXTLINE_ORIENTATION = "PP-OCR_mobile_v2.0_textline_cls"
 
@@ -36,6 +44,17 @@ class ResolvedSettings:
     text_rec_score_thresh: float = 0.0
     return_word_box: bool = False
 
+    @property
+    def detection(self) -> dict[str, Any]:
+        """The settings of text detection, by the names of `DetectionParams`."""
+        return {
+            "limit_side_len": self.text_det_limit_side_len,
+            "limit_type": self.text_det_limit_type,
+            "thresh": self.text_det_thresh,
+            "box_thresh": self.text_det_box_thresh,
+            "unclip_ratio": self.text_det_unclip_ratio,
+        }
+
     def updated(self, settings: OCRSettings) -> Self:
         """These settings with those of `settings` that are given.
 
@@ -43,7 +62,7 @@ class ResolvedSettings:
         """
         for name in ("use_doc_orientation_classify", "use_doc_unwarping"):
             if getattr(settings, name):
-                raise UsageError(f"{name}=True is not in this version of docfleet; pages are read as they are")
+                raise UsageError(f"{name}=True is not in this version of docfleet: pages are read as they lie")
         given = {field.name: getattr(settings, field.name) for field in dataclasses.fields(self)}
         return dataclasses.replace(self, **{name: value for name, value in given.items() if value is not None})
 
@@ -101,6 +120,12 @@ class OCRPlan:
     recognition_input_shape: tuple[int, int, int] | None
     settings: ResolvedSettings
 
+    def settings_for(self, settings: OCRSettings) -> ResolvedSettings:
+        """The settings of one call. Raises UsageError for a step that the pipeline was made without."""
+        if settings.use_textline_orientation and self.textline_orientation is None:
+            raise UsageError("this pipeline was made with use_textline_orientation=False and cannot turn lines")
+        return self.settings.updated(settings)
+
     def to_plain(self) -> dict[str, Any]:
         """The plan as plain values."""
         return dataclasses.asdict(self)
@@ -136,26 +161,22 @@ def wanted_models(options: OCROptions) -> list[Wanted]:
     return wanted
 
 
-def fetch_missing(options: OCROptions, *, progress: Progress) -> None:
-    """Fetch the networks that a pipeline with these options needs and the store lacks, telling `progress`.
-
-    `resolve` fetches too, in silence: this is for callers who can show a bar. Raises UsageError, WeightsError.
-    """
-    store = Store()
-    for one in wanted_models(options):
-        if one.folder is None and not store.where(one.name).is_dir():
-            store.locate(one.name, progress=progress)
-
-
-def resolve(options: OCROptions, *, device_type: str) -> OCRPlan:
+def resolve(options: OCROptions, *, device_type: str, progress: Progress) -> OCRPlan:
     """Decide everything that the options leave open; fetches weights that are not in the store.
 
     Raises UsageError, WeightsError, EngineError.
     """
+    for name in _NOT_YET:
+        if getattr(options, name) is not None:
+            raise UsageError(f"{name} is not in this version of docfleet: pages are read as they lie")
     settings = ResolvedSettings().updated(options)
-    engine = resolve_engine("tensorrt" if options.use_tensorrt else options.engine or "auto", device_type)
+    DetectionParams(**settings.detection, input_shape=options.text_det_input_shape)
+    wanted_engine = "auto" if options.engine is None else options.engine
+    engine = resolve_engine("tensorrt" if options.use_tensorrt else wanted_engine, device_type)
     precision = resolve_precision(options.precision or "auto", engine, device_type)
-    models = {one.role: ModelRef.of(one) for one in wanted_models(options)}
+    wanted = wanted_models(options)
+    Store().fetch([one.name for one in wanted if one.folder is None], progress=progress)
+    models = {one.role: ModelRef.of(one) for one in wanted}
     return OCRPlan(
         detection=models["text_detection"],
         recognition=models["text_recognition"],

@@ -59,7 +59,7 @@ class OCRStages:
         self._engine = EngineOptions(
             engine=self._plan.engine,
             device_type=slot.device_type,
-            device_id=slot.device_id,
+            device_id=slot.library_id,
             threads=slot.threads,
             precision=self._plan.precision,
             cache_dir=default_root().with_name("compiled"),
@@ -75,6 +75,7 @@ class OCRStages:
         if self._plan.textline_orientation is not None:
             self._classifier = OrientationClassifier(
                 *self._load(self._plan.textline_orientation),
+                degrees=(0, 180),
                 batch_size=self._plan.textline_orientation_batch_size,
             )
 
@@ -120,14 +121,7 @@ class OCRStages:
         return angles, texts
 
     def _detection_params(self, settings: ResolvedSettings) -> DetectionParams:
-        return DetectionParams(
-            limit_side_len=settings.text_det_limit_side_len,
-            limit_type=settings.text_det_limit_type,
-            thresh=settings.text_det_thresh,
-            box_thresh=settings.text_det_box_thresh,
-            unclip_ratio=settings.text_det_unclip_ratio,
-            input_shape=self._plan.detection_input_shape,
-        )
+        return DetectionParams(**settings.detection, input_shape=self._plan.detection_input_shape)
 
     def _record(
         self,
