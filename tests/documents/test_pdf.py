@@ -101,8 +101,18 @@ def test_a_page_that_would_have_to_be_tiny_is_refused(tmp_path):
     with (
         Reader(Limits(max_page_pixels=4999)) as reader,
         pytest.raises(
-            InputError, match=r"a\.pdf: page 1 of 1 measures 1000 x 500 .* 7\.2 dpi .* 4,999 pixels; raise max"
+            InputError,
+            match=r"a\.pdf: page 1 of 1 measures 1000 x 500 .* 7\.2 dpi .* 4,999 pixels; raise max_page_pixels if",
         ),
+    ):
+        reader.read(source)
+
+
+def test_a_page_beyond_pdfium_is_refused_without_advice_that_would_not_help(tmp_path):
+    source = write_pdf(tmp_path / "a.pdf", (1e6, 1e6))
+    with (
+        Reader(Limits(max_page_pixels=10**12)) as reader,
+        pytest.raises(InputError, match=r"7\.2 dpi that is over what PDFium can draw, 715,827,882 pixels$"),
     ):
         reader.read(source)
 

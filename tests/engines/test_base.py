@@ -59,6 +59,14 @@ class TestSession:
         with pytest.raises(ValueError, match=r"2 inputs \(a, b\), got 1"):
             session.run([np.zeros((1, 2), np.float32)])
 
+    def test_a_run_that_fails_raises_and_leaves_nothing_of_the_run_before(self, session):
+        a = np.ones((3, 2), np.float32)
+        session.run([a, a])
+        with pytest.raises(Exception, match=r"2 by 3|3 by 2|mismatch"):
+            session.run([a, a[:2]])
+        total, _ = session.run([a[:1], a[:1]])
+        assert total.tolist() == [[2, 2]]
+
     def test_close_may_be_repeated(self, session):
         session.close()
         session.close()

@@ -48,6 +48,23 @@ def test_runs_on_the_cpu_with_several_threads(onnx):
     assert session.preferred_batch == 8
 
 
+def test_the_thread_budget_is_kept(onnx):
+    for threads in (1, 3):
+        session = open_session(onnx, EngineOptions(engine="onnxruntime", threads=threads))
+        options = session._session.get_session_options()
+        assert (options.intra_op_num_threads, options.inter_op_num_threads) == (threads, 1)
+
+
+@absent("CUDAExecutionProvider")
+@pytest.mark.filterwarnings("ignore:Specified provider 'CUDAExecutionProvider':UserWarning")
+def test_a_provider_that_is_there_and_does_not_start_is_an_error(onnx, monkeypatch):
+    # As with a build for CUDA on a machine without its libraries: ONNX Runtime goes on, on the CPU.
+    both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: both)
+    with pytest.raises(EngineError, match=r"CUDAExecutionProvider does not start for gpu:0 \(only CPUExec.*\).*driver"):
+        open_session(onnx, EngineOptions(engine="onnxruntime", device_type="gpu", device_id=0))
+
+
 def test_tensorrt_halves_on_request():
     assert resolve_precision("fp16", "tensorrt", "gpu") == "fp16"
     with pytest.raises(EngineError, match="does not compute in bf16"):

@@ -1,5 +1,7 @@
 """A network of two nodes as the bytes of an ONNX file: sum = a + b, difference = a - b, on (n, 2) floats.
 
+A second one looks alike and computes something else.
+
 Written field by field, because the only other use for the package `onnx` would be this file.
 """
 
@@ -33,7 +35,16 @@ def _node(op: str, output: str) -> bytes:
 
 def sum_and_difference() -> bytes:
     """The file's content."""
-    graph = _field(1, _node("Add", "sum")) + _field(1, _node("Sub", "difference")) + _field(2, "tiny")
+    return _network("Add")
+
+
+def product_and_difference() -> bytes:
+    """The content of another file: the output called `sum` is a * b."""
+    return _network("Mul")
+
+
+def _network(first: str) -> bytes:
+    graph = _field(1, _node(first, "sum")) + _field(1, _node("Sub", "difference")) + _field(2, "tiny")
     for number, name in ((11, "a"), (11, "b"), (12, "sum"), (12, "difference")):
         graph += _field(number, _value(name))
     return _field(1, 8) + _field(7, graph) + _field(8, _field(1, "") + _field(2, 13))

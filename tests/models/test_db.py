@@ -78,6 +78,17 @@ def test_tilted_line():
     assert np.degrees(np.arctan2(top[1], top[0])) == pytest.approx(20, abs=1)
 
 
+@pytest.mark.parametrize("centre", [(0, 0), (639, 0), (0, 319), (639, 319)])
+@pytest.mark.parametrize("angle", [20, -35])
+def test_a_rectangle_that_sticks_out_of_the_map_is_scored_by_what_is_inside(centre, angle):
+    probability = map_with()
+    box = cv2.boxPoints((centre, (200, 60), angle))
+    cv2.fillPoly(probability, box.astype(np.int32)[None], 0.8)
+    quads, scores = find(probability, box_thresh=0.3)
+    assert len(quads) == 1
+    assert 0.3 < scores[0] <= 0.8
+
+
 def test_pages_beyond_int16():
     quads, _ = find(map_with((100, 50, 299, 79)), page=(320, 64_000))
     assert quads.dtype == np.int32

@@ -74,6 +74,10 @@ def test_network_size_by_limits(params, expected):
         {"thresh": float("nan")},
         {"input_shape": (1, 32, 32)},
         {"input_shape": (3, 0, 32)},
+        {"input_shape": (3, -32, 32)},
+        {"input_shape": (3, 32, 50)},
+        {"input_shape": (3, 50, 32)},
+        {"input_shape": (3, 32)},
     ],
 )
 def test_params_are_checked(wrong):
@@ -143,7 +147,7 @@ def test_odd_pages_give_valid_results(shape, value):
     ],
 )
 def test_what_is_not_a_page_is_refused(page):
-    with pytest.raises(InputError, match="height x width x 3 in uint8"):
+    with pytest.raises(InputError, match="is not a page: pass height x width x 3, uint8"):
         detector().detect([page], DEFAULT)
 
 
@@ -171,6 +175,8 @@ def test_who_decides_the_size(resize, params, shape):
         (OPS, {"name": "DBPostProcess", "box_type": "poly"}),
         ([{"NormalizeImage": {"scale": "one"}}], POST),
         ([{"DetResizeForTest": {"image_shape": "large"}}], POST),
+        ([{"DetResizeForTest": {"image_shape": [64]}}], POST),
+        ([{"DetResizeForTest": {"image_shape": [64, 50]}}], POST),
     ],
 )
 def test_other_models_are_refused(ops, post):

@@ -91,3 +91,38 @@ def test_no_crops():
 def test_other_models_are_refused(ops, post):
     with pytest.raises(WeightsError, match="some_model"):
         OrientationClassifier(FakeSession(np.copy), folder(ops, post))
+
+
+def test_labels_are_told():
+    assert OrientationClassifier(FakeSession(np.copy), folder(LCNET, LINES)).labels == ("0_degree", "180_degree")
+
+
+@pytest.mark.parametrize(
+    ("labels", "degrees"),
+    [
+        (["0_degree", "180_degree"], (0, 180)),
+        (["0", "90", "180", "270"], (0, 90, 180, 270)),
+        ([0, 180], (0, 180)),
+        (["cat", "dog"], None),
+    ],
+)
+def test_labels_that_are_expected(labels, degrees):
+    files = folder(LCNET, {"Topk": {"label_list": labels}})
+    classifier = OrientationClassifier(FakeSession(np.copy), files, degrees=degrees)
+    assert classifier.labels == tuple(str(label) for label in labels)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [["0", "90", "180", "270"], ["180_degree", "0_degree"], ["0_degree"], ["0_degree", "1800_degree"], ["up", "down"]],
+)
+def test_other_labels_are_refused(labels):
+    files = folder(LCNET, {"Topk": {"label_list": labels}})
+    with pytest.raises(WeightsError, match=f"some_model .*tells {', '.join(labels)} apart, where .* of 0, 180 degrees"):
+        OrientationClassifier(FakeSession(np.copy), files, degrees=(0, 180))
+
+
+def test_network_and_labels_must_fit():
+    session = FakeSession(lambda batch: np.eye(4, dtype=np.float32)[[3] * len(batch)])
+    with pytest.raises(WeightsError, match=r"some_model .* 2 labels where the network knows 4"):
+        OrientationClassifier(session, folder(LCNET, LINES)).classify([CROP])

@@ -137,7 +137,35 @@ def test_other_models_are_refused(ops, post):
         TextRecognizer(FakeSession(spell), folder(ops, post))
 
 
-@pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"input_shape": (1, 48, 320)}, {"input_shape": (3, 48)}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"batch_size": 0},
+        {"input_shape": (1, 48, 320)},
+        {"input_shape": (3, 48)},
+        {"input_shape": (3, 0, 320)},
+        {"input_shape": (3, 48, 7)},
+    ],
+)
 def test_options_are_checked(wrong):
     with pytest.raises(UsageError, match=next(iter(wrong))):
         recognizer(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("takes", "wrong", "message"),
+    [
+        ((None, 3, 48, None), (3, 33, 33), "give 3, 48 and a width of at least 8,"),
+        ((1, 3, 48, 320), (3, 48, 100), "give 3, 48 and 320,"),
+        ((None, 3, None, None), (3, 32, 4), "give 3, a height and a width of at least 8,"),
+    ],
+)
+def test_an_input_shape_that_the_network_cannot_take_is_refused_at_once(takes, wrong, message):
+    with pytest.raises(UsageError, match=message):
+        recognizer(FakeSession(spell, input_shapes=(takes,)), input_shape=wrong)
+
+
+def test_an_input_shape_that_the_network_takes():
+    session = FakeSession(spell, input_shapes=((None, 3, 48, None),))
+    recognizer(session, input_shape=(3, 48, 8)).recognize([crop_saying("a")])
+    assert session.shapes == [(1, 3, 48, 8)]

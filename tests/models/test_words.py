@@ -72,6 +72,13 @@ def test_vertical_lines_run_down():
     assert place == ((10, 120), (10, 150), (40, 150), (40, 120))
 
 
+@pytest.mark.parametrize(("height", "runs_down"), [(60, False), (61, True)])
+def test_over_one_and_a_half_times_as_high_as_wide_is_vertical(height, runs_down):
+    quad = np.array([[10, 100], [50, 100], [50, 100 + height], [10, 100 + height]], np.int16)
+    _, (first, *_) = regions("a b", (0, 1, 2), quad, span=10.0)
+    assert (first[0][1] == first[1][1]) is not runs_down  # right: the first two corners are on one level
+
+
 def test_a_line_without_width_is_vertical():
     quad = np.array([[10, 100], [10, 100], [10, 340], [10, 340]], np.int16)
     assert regions("a", (0,), quad)[1] == [((10, 100), (10, 110), (10, 110), (10, 100))]

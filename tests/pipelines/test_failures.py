@@ -47,7 +47,7 @@ def test_only_the_first_failures_are_remembered() -> None:
         def _worker_spec(self, *_: object) -> None:  # type: ignore[override]
             raise AssertionError
 
-        def run(self, tasks, *, ordered):  # noqa: ANN202
+        def run(self, tasks, *, ordered):
             return ((task, Failed(Failure(Category.INPUT, "boom"))) for task in tasks)
 
     tasks = (Task((number,), {"source": {"path": f"{number}.png"}}) for number in range(REMEMBERED + 5))

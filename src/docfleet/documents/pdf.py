@@ -88,9 +88,12 @@ class PdfDocument:
             raise InputError(f"{self._place(index)} has no area: {width:g} x {height:g} points")
         scale = scale_to_fit(width, height, self._scale, self._max_pixels)
         if scale is None:
+            limit = f"what PDFium can draw, {self._max_pixels:,} pixels"
+            if self._max_pixels < _BITMAP_PIXELS:
+                limit = f"the limit of {self._max_pixels:,} pixels; raise max_page_pixels if the file can be trusted"
             raise InputError(
                 f"{self._place(index)} measures {width:g} x {height:g} points: even at {MIN_SCALE * POINTS_PER_INCH:g} "
-                f"dpi that is over the limit of {self._max_pixels:,} pixels; raise max_page_pixels"
+                f"dpi that is over {limit}"
             )
         return scale
 

@@ -13,7 +13,15 @@ bf16 and fp16 this was not measured, so callers keep the batch size fixed. One t
 several do.
 
 Compiled cache. OpenVINO's own CACHE_DIR writes its file in place, readable while half written, and truncates it under a
-process that has it mapped. Ours is named by everything that decides its content and appears by `os.replace`, whole.
+process that has it mapped. Ours is named by everything that decides its content and appears by `os.replace`, whole:
+
+      <key>.blob     SHA-256 of the rest, 32 bytes | what OpenVINO exported
+
+OpenVINO imports weights with flipped bits without a word, and such a network reads other texts; the digest notices.
+
+Failures. With one thread and one stream, `infer()` of a request returns as if all were well where the network cannot
+take a shape, and leaves the outputs of the run before (seen in 2026.4). `start_async()` and `wait()` raise, at the
+same speed.
 """
 
 from __future__ import annotations
@@ -40,6 +48,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+_DIGEST_BYTES = hashlib.sha256().digest_size
+_LAYOUT = 2
+"""Of a blob's file. Releases that share a cache and write another layout get another number, and files of their own."""
 _CAPABILITIES = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16"}
 
 
@@ -71,7 +82,7 @@ class OpenVinoSession:
         try:
             compiled = _compile(core, onnx, settings, options.cache_dir)
         except RuntimeError as error:
-            raise EngineError(f"OpenVINO cannot load {onnx}: {_first_line(error)}") from error
+            raise EngineError(f"OpenVINO cannot load {onnx}: {_last_line(error)}") from error
         self.input_names: tuple[str, ...] = tuple(port.any_name for port in compiled.inputs)
         self.input_shapes: tuple[Shape, ...] = tuple(_shape(port) for port in compiled.inputs)
         self.batch_invariant = options.precision == "fp32"
@@ -82,11 +93,16 @@ class OpenVinoSession:
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """See `Session.run`. The next run overwrites the request's own arrays, hence the copies (1% of a run)."""
         request = self._request
-        # Kept until the end of `infer`: a shared tensor does not own its memory.
+        # Kept until the end of `wait`: a shared tensor does not own its memory.
         arrays = checked_inputs(inputs, self.input_names)
         for index, array in enumerate(arrays):
             request.set_input_tensor(index, self._tensor(array, shared_memory=True))
-        request.infer()
+        # Not `infer`, which may lose an error and leave the outputs of the run before.
+        try:
+            request.start_async()
+        finally:
+            # Whatever interrupts: the arrays must not go while the network reads them.
+            request.wait()
         return [np.array(request.get_output_tensor(index).data) for index in range(self._outputs)]
 
     def close(self) -> None:
@@ -106,13 +122,13 @@ def _compile(
     blob = cache_dir / f"{_cache_key(core, onnx, settings)}.blob"
     if blob.is_file():
         try:
-            return core.import_model(blob.read_bytes(), "CPU", settings)
-        except (RuntimeError, OSError) as error:
-            log.warning("compiled network %s cannot be used and is made anew: %s", blob, _first_line(error))
+            return core.import_model(_unsealed(blob.read_bytes()), "CPU", settings)
+        except (RuntimeError, OSError, ValueError) as error:
+            log.warning("compiled network %s cannot be used and is made anew: %s", blob, _last_line(error))
     compiled = core.compile_model(str(onnx), "CPU", settings)
     exported = io.BytesIO()
     compiled.export_model(exported)
-    _store(exported, blob)
+    _store(_sealed(exported.getvalue()), blob)
     return compiled
 
 
@@ -120,20 +136,32 @@ def _cache_key(core: openvino.Core, onnx: Path, settings: dict[str, Any]) -> str
     from openvino import get_version
 
     digest = hashlib.sha256(onnx.read_bytes())
-    for part in (get_version(), core.get_property("CPU", "FULL_DEVICE_NAME"), sorted(settings.items())):
+    for part in (_LAYOUT, get_version(), core.get_property("CPU", "FULL_DEVICE_NAME"), sorted(settings.items())):
         digest.update(repr(part).encode())
     # The name of a CPU does not say which instructions a virtual machine lets through.
     digest.update(repr(sorted(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))).encode())
     return digest.hexdigest()
 
 
-def _store(exported: io.BytesIO, blob: Path) -> None:
+def _sealed(network: bytes) -> bytes:
+    return hashlib.sha256(network).digest() + network
+
+
+def _unsealed(content: bytes) -> bytes:
+    """The network in a blob's content; ValueError if it is not what was stored."""
+    network = content[_DIGEST_BYTES:]
+    if hashlib.sha256(network).digest() != content[:_DIGEST_BYTES]:
+        raise ValueError("it is damaged (its SHA-256 differs)")
+    return network
+
+
+def _store(content: bytes, blob: Path) -> None:
     """Put a compiled network into the cache; without a place to write the next start is slower and nothing else."""
     aside = blob.with_name(f".{blob.name}.{os.getpid()}")
     try:
         blob.parent.mkdir(parents=True, exist_ok=True)
         try:
-            aside.write_bytes(exported.getbuffer())
+            aside.write_bytes(content)
             aside.replace(blob)
         finally:
             aside.unlink(missing_ok=True)
@@ -157,7 +185,7 @@ def _shape(port: openvino.ConstOutput) -> Shape:
     return tuple(dim.get_length() if dim.is_static else None for dim in port.partial_shape)
 
 
-def _first_line(error: Exception) -> str:
+def _last_line(error: Exception) -> str:
     """The last line with words: OpenVINO puts the places in its source first."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

@@ -36,7 +36,7 @@ _THREAD_VARIABLES = (
 )
 
 _MALLOC = {"MALLOC_MMAP_THRESHOLD_": "1048576", "MALLOC_TRIM_THRESHOLD_": "1048576"}
-"""glibc's own thresholds grow with the blocks it sees freed, and then it keeps what arrays of changing sizes leave behind.
+"""glibc's own thresholds grow with the blocks it sees freed, and then it keeps what arrays of changing sizes leave.
 Held at 1 MiB, a recogniser that has seen 44 widths keeps 447 MB instead of 845, at the same speed. Other C libraries
 ignore the names."""
 

@@ -9,7 +9,6 @@ roundings of PaddleOCR's implementation.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -117,12 +116,9 @@ def _mean_inside(probability: NDArray[np.float32], points: NDArray[Any]) -> floa
     import cv2
 
     height, width = probability.shape
-    left, right = (_clamp(edge, width) for edge in (math.floor(points[:, 0].min()), math.ceil(points[:, 0].max())))
-    top, bottom = (_clamp(edge, height) for edge in (math.floor(points[:, 1].min()), math.ceil(points[:, 1].max())))
+    corners = points.astype(np.int32)
+    left, top = np.clip(corners.min(axis=0), 0, (width - 1, height - 1)).tolist()
+    right, bottom = np.clip(corners.max(axis=0), 0, (width - 1, height - 1)).tolist()
     mask = np.zeros((bottom - top + 1, right - left + 1), np.uint8)
-    cv2.fillPoly(mask, (points - np.array([left, top], points.dtype)).astype(np.int32)[None], 1)
+    cv2.fillPoly(mask, [corners], 1, offset=(-left, -top))
     return float(cv2.mean(probability[top : bottom + 1, left : right + 1], mask)[0])
-
-
-def _clamp(edge: int, size: int) -> int:
-    return max(0, min(edge, size - 1))

@@ -15,8 +15,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from docfleet.documents.images import check_array
 from docfleet.engines.base import Session
-from docfleet.errors import InputError, UsageError
+from docfleet.errors import UsageError
 from docfleet.models.db import DBOptions, find_quads
 from docfleet.models.files import ModelFiles, malformed, post_or_pre_process, reads_rgb, transform_op
 from docfleet.models.normalize import Normalization
@@ -48,7 +49,8 @@ class DetectionParams:
     unclip_ratio: float = 1.5
     """How far quads grow: area * ratio / perimeter."""
     input_shape: tuple[int, int, int] | None = None
-    """(channels, height, width) that every page is stretched to; the limits have no effect then."""
+    """(channels, height, width) that every page is stretched to; the limits have no effect then. Height and width are
+    multiples of 32, because the networks halve the page five times and add up what they saw on the way."""
 
     def __post_init__(self) -> None:
         if self.limit_type not in _LIMIT_TYPES:
@@ -60,8 +62,10 @@ class DetectionParams:
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"text detection {name} is {getattr(self, name)}: give a number from 0 to 1")
         shape = self.input_shape
-        if shape is not None and (len(shape) != 3 or shape[0] != 3 or min(shape) < 1):
-            raise UsageError(f"text detection input_shape is {shape}: give 3, a height and a width")
+        if shape is not None and (len(shape) != 3 or shape[0] != 3 or not _fits(shape[1:])):
+            raise UsageError(
+                f"text detection input_shape is {shape}: give 3, a height and a width, both multiples of {_STRIDE}"
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,6 +93,12 @@ class TextDetector:
             self._fixed = tuple(int(side) for side in resize["image_shape"]) if "image_shape" in resize else None
         except (ValueError, TypeError) as error:
             raise malformed(files, str(error)) from error
+        if self._fixed is not None and (len(self._fixed) != 2 or not _fits(self._fixed)):
+            raise malformed(
+                files,
+                f"DetResizeForTest.image_shape is {resize['image_shape']}, not a height and a width in multiples of "
+                f"{_STRIDE}",
+            )
         self._keep_ratio = bool(resize.get("keep_ratio", False))
         self._rgb = reads_rgb(files, default=False)
         self._session = session
@@ -103,7 +113,7 @@ class TextDetector:
     def _detect(self, image: NDArray[np.uint8], params: DetectionParams) -> Detection:
         import cv2
 
-        check_page(image)
+        image = check_array(image)
         padded = pad_small(image)
         height, width = self._network_size(padded.shape[0], padded.shape[1], params)
         seen = padded
@@ -165,9 +175,5 @@ def pad_small(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return padded
 
 
-def check_page(image: NDArray[Any]) -> None:
-    """Raise InputError unless `image` is (h, w, 3) uint8 with at least one pixel."""
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-        raise InputError(
-            f"a page must be an array of height x width x 3 in uint8, got {image.dtype} of shape {image.shape}"
-        )
+def _fits(sides: Sequence[int]) -> bool:
+    return all(side >= _STRIDE and side % _STRIDE == 0 for side in sides)

@@ -9,6 +9,7 @@ older line classifier (ClsResizeImg: keep the ratio, pad on the right).
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,26 +41,57 @@ class Orientation:
 class OrientationClassifier:
     """A classifier of text lines (0, 180 degrees) or of pages (0, 90, 180, 270), as its `inference.yml` says."""
 
-    def __init__(self, session: Session, files: ModelFiles, *, batch_size: int | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        files: ModelFiles,
+        *,
+        degrees: tuple[int, ...] | None = None,
+        batch_size: int | None = None,
+    ) -> None:
         """`batch_size` images go through the network at once; None leaves it to the engine.
 
-        Raises WeightsError if `inference.yml` is not that of a classifier.
+        `degrees` is what the labels must begin with, in their order: (0, 180) for lines, (0, 90, 180, 270) for pages;
+        None takes any classifier.
+
+        Raises WeightsError if `inference.yml` is not that of such a classifier.
         """
         topk = post_or_pre_process(files, "PostProcess").get("Topk")
         labels = topk.get("label_list") if isinstance(topk, Mapping) else None
         if not labels:
             raise malformed(files, "PostProcess.Topk.label_list is missing: not a classifier")
-        self._labels = [str(label) for label in labels]
+        self._labels = tuple(str(label) for label in labels)
+        if degrees is not None and tuple(map(_degree, self._labels)) != degrees:
+            raise malformed(
+                files,
+                f"it tells {', '.join(self._labels)} apart, where a classifier of "
+                f"{', '.join(map(str, degrees))} degrees is needed",
+            )
         self._steps, self._normalization, self._shape = _preparation(files)
         self._rgb = reads_rgb(files, default=True)
         self._session = session
+        self._files = files
         self._batch_size = batch_size or session.preferred_batch
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The model's labels; `Orientation.index` is a place among them."""
+        return self._labels
+
     def classify(self, images: Sequence[Image]) -> list[Orientation]:
-        """The orientation of each image; images are (h, w, 3) uint8, BGR."""
+        """The orientation of each image; images are (h, w, 3) uint8, BGR.
+
+        Raises WeightsError if network and labels do not belong together.
+        """
         found: list[Orientation] = []
         batches = run_batches(self._session, images, shape=(3, *self._shape), fill=self._fill, size=self._batch_size)
         for _, probabilities in batches:
+            if probabilities.shape[-1] != len(self._labels):
+                raise malformed(
+                    self._files,
+                    f"label_list has {len(self._labels)} labels where the network knows {probabilities.shape[-1]}: "
+                    "take both from the same release",
+                )
             for row in probabilities:
                 index = int(row.argmax())
                 found.append(Orientation(index, self._labels[index], round(float(row[index]), 5)))
@@ -70,6 +102,12 @@ class OrientationClassifier:
             image = step(image)
         height, width = image.shape[:2]
         self._normalization.into(row[:, :height, :width], image[:, :, ::-1] if self._rgb else image)
+
+
+def _degree(label: str) -> int | None:
+    """The number that a label such as `180_degree` begins with."""
+    number = re.match(r"\d+", label)
+    return int(number[0]) if number else None
 
 
 def _preparation(files: ModelFiles) -> tuple[list[Step], Normalization, tuple[int, int]]:

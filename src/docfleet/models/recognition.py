@@ -38,8 +38,10 @@ _STEPS = ((1280, 64), (MAX_WIDTH, 128))
 Measured on 935 lines of 10 real pages: 907 texts equal the reference's with no rounding at all, 907 with steps of 32,
 908 with these. What differs is the reference's own padding, not the steps. They add 2% of columns.
 """
+_COLUMN = 8
+"""Pixels of width that make one column of the output; less is too narrow for the kernels of some networks."""
 _BATCH_PIXELS = 8 * 640
-"""Widths in one batch add up to at most this (or it has one crop): the output has 18,000 floats for every 8 pixels."""
+"""Widths in one batch add up to at most this (or it has one crop): the output has 18,000 floats for every column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +68,15 @@ class TextRecognizer:
     ) -> None:
         """At most `batch_size` crops go through the network at once; None leaves it to the engine.
 
-        `input_shape` is a (channels, height, width) that every crop is stretched to; None keeps its proportions.
+        `input_shape` is a (channels, height, width) that every crop is stretched to; None keeps its proportions. Most
+        networks take one height only.
 
         Raises WeightsError if `inference.yml` is not that of a recogniser, UsageError for a bad shape or batch size.
         """
         if batch_size is not None and batch_size < 1:
             raise UsageError(f"text recognition batch_size is {batch_size}: give at least 1")
-        if input_shape is not None and (len(input_shape) != 3 or input_shape[0] != 3 or min(input_shape) < 1):
-            raise UsageError(f"text recognition input_shape is {input_shape}: give 3, a height and a width")
+        if input_shape is not None:
+            _check_input_shape(input_shape, session)
         post = post_or_pre_process(files, "PostProcess")
         characters = post.get("character_dict")
         resize = transform_op(files, "RecResizeImg")
@@ -141,6 +144,24 @@ class TextRecognizer:
                 f"character_dict has {len(self._characters) - 2} characters where the network knows "
                 f"{output.shape[-1] - 2}: take both from the same release",
             )
+
+
+def _check_input_shape(wanted: tuple[int, ...], session: Session) -> None:
+    """Raise UsageError for what the network cannot take: engines say so once per page, at length."""
+    takes = session.input_shapes[0][-2:]
+    if (
+        len(wanted) == 3
+        and wanted[0] == 3
+        and wanted[1] >= 1
+        and wanted[2] >= _COLUMN
+        and all(size in (None, side) for side, size in zip(wanted[1:], takes, strict=True))
+    ):
+        return
+    height, width = takes
+    raise UsageError(
+        f"text recognition input_shape is {wanted}: give 3, {'a height' if height is None else height} and "
+        f"{f'a width of at least {_COLUMN}' if width is None else width}, which is what the network takes"
+    )
 
 
 def natural_width(crop_height: int, crop_width: int, *, height: int = 48, least: int = 320) -> int:

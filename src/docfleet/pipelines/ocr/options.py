@@ -81,10 +81,12 @@ class OCROptions(CommonOptions, OCRSettings):
         help="lines of equal width read together", minimum=1, formerly="rec_batch_num"
     )
     text_det_input_shape: tuple[int, int, int] | None = option(
-        help="fixed input C H W of the detection network", length=3, minimum=1
+        help="fixed input C H W of the detection network: 3, and multiples of 32", length=3, minimum=1
     )
     text_rec_input_shape: tuple[int, int, int] | None = option(
-        help="fixed input C H W of the recognition network", length=3, minimum=1
+        help="fixed input C H W of the recognition network: 3, its height (48) and a width of at least 8",
+        length=3,
+        minimum=1,
     )
     lang: str | None = option(help="language of the text: ch, en, japan, korean, french, ... (default ch)")
     ocr_version: str | None = option(help="generation of the networks", choices=VERSIONS)
