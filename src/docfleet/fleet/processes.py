@@ -110,7 +110,10 @@ class ProcessExecutor:
         try:
             while True:
                 turn = loop.take(run, _DELIVERY)
-                yield from turn.delivery
+                for task, outcome in turn.delivery:
+                    # A child forked between two of them must not yield what its parent yields too.
+                    self._check_process()
+                    yield task, outcome
                 self._check_process()
                 if turn.over:
                     break

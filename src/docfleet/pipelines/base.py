@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, NoReturn, Self, TypeVar
 
 from docfleet.documents.sources import Source, iter_sources
 from docfleet.fleet.tasks import Failed, Task
@@ -90,6 +90,9 @@ class Pipeline(ABC, Generic[Options, R]):
         except PartialFailure as error:
             raise PartialFailure(error.failures, error.failed, results) from None
         return results
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a pipeline cannot be pickled or copied: make one in each process that needs one")
 
     def close(self) -> None:
         """Release everything the pipeline holds; it cannot be used afterwards. Closing twice is harmless."""
