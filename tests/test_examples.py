@@ -54,6 +54,19 @@ def test_upright_pages_are_read(output: tuple[Path, str], name: str, files: list
     assert SequenceMatcher(None, squeezed(expected), squeezed(found), autojunk=False).ratio() > 0.98
 
 
+def test_lines_that_run_down_the_page_are_read(output: tuple[Path, str]) -> None:
+    """The page lies on its side; lines are turned one by one, so only their order is another."""
+    expected = {squeezed(line) for line in (PAGES / "expected" / "en.txt").read_text(encoding="utf-8").splitlines()}
+    document = json.loads((output[0] / "rotated_res.json").read_text(encoding="utf-8"))
+    found = {squeezed(line) for line in document["rec_texts"]}
+    assert len(expected & found) > 0.7 * len(expected)
+
+
+def test_a_warped_page_is_read_in_part(output: tuple[Path, str]) -> None:
+    document = json.loads((output[0] / "warped_res.json").read_text(encoding="utf-8"))
+    assert "Report for the second quarter" in document["rec_texts"]
+
+
 def test_the_text_is_printed(output: tuple[Path, str]) -> None:
     document = json.loads((output[0] / "en_res.json").read_text(encoding="utf-8"))
     assert "\n".join(document["rec_texts"]) in output[1]

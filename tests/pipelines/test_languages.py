@@ -6,6 +6,8 @@ import pytest
 
 from docfleet.errors import UsageError
 from docfleet.pipelines.ocr.languages import ocr_models
+from docfleet.pipelines.ocr.plan import TEXTLINE_ORIENTATION
+from docfleet.weights import builtin_registry
 
 
 @pytest.mark.parametrize(
@@ -29,6 +31,12 @@ from docfleet.pipelines.ocr.languages import ocr_models
 )
 def test_the_choice_is_the_references(lang: str | None, version: str | None, detection: str, recognition: str) -> None:
     assert ocr_models(lang, version) == (detection, recognition)
+
+
+def test_the_defaults_are_the_registrys() -> None:
+    defaults = {task: model.name for task, model in builtin_registry().defaults().items()}
+    names = defaults["text_detection"], defaults["text_recognition"], defaults["textline_orientation"]
+    assert (*ocr_models(None, None), TEXTLINE_ORIENTATION) == names
 
 
 @pytest.mark.parametrize(("lang", "version"), [("klingon", None), ("korean", "PP-OCRv6"), ("de", "PP-OCRv4")])
