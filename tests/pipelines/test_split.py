@@ -124,3 +124,19 @@ def test_a_caller_may_stop_early(split: PaddleOCR) -> None:
         assert isinstance(result, OCRResult)
         break
     assert split.predict(written("still here"))[0]["rec_texts"] == ["still here"]  # type: ignore[index]
+
+
+@pytest.mark.corpus
+@pytest.mark.skipif("DOCFLEET_CORPUS" not in os.environ, reason="DOCFLEET_CORPUS names no corpus")
+def test_real_pages_too() -> None:
+    """Scans, photos, tables and Chinese, with the default networks."""
+    folder = Path(os.environ["DOCFLEET_CORPUS"]) / "files"
+    pages = [*sorted(folder.glob("scan/*.tif")), *sorted(folder.glob("tables/*.png"))[:6], folder / "paddle/book.jpg",
+             folder / "snips/rapidocr_ch_en_num.jpg"]  # fmt: skip
+    with PaddleOCR(device="cpu", executor="serial") as one:
+        alone = one.predict(pages, return_word_box=True)
+    with PaddleOCR(device="cpu", instances_per_device=2, batch_size=8) as two:
+        together = two.predict(pages, return_word_box=True)
+    assert len(alone) == len(together) == len(pages)
+    for a, b in zip(alone, together, strict=True):
+        assert same(dict(a), dict(b)), a.input_path  # type: ignore[call-overload]
