@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from docfleet import PaddleOCR
@@ -99,6 +100,25 @@ def test_values_arrive_in_their_types() -> None:
     assert options.lang is None
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "kept"),
+    [
+        ("text_det_thresh", np.float32(0.5), 0.5),
+        ("text_det_limit_side_len", np.int64(640), 640),
+        ("return_word_box", np.True_, True),
+    ],
+)
+def test_numpy_scalars_are_numbers(name: str, value: Any, kept: Any) -> None:
+    found = getattr(parse(OCROptions, {name: value}), name)
+    assert found == kept
+    assert type(found) is type(kept)
+
+
+def test_paddlex_config_says_what_to_use_in_every_form() -> None:
+    with pytest.raises(UsageError, match="pass its settings as options"):
+        parse(OCROptions, {"paddlex_config": {"a": 1}}).check()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Small:
     size: int | None = option(help="how large", minimum=1)
@@ -117,3 +137,8 @@ def test_a_method_takes_the_options_by_name_only() -> None:
     with pytest.raises(TypeError, match=r"Taker\.take takes its options by name"):
         Taker().take(3)  # type: ignore[call-arg]
     assert Taker.take.__doc__ == "What was given."
+
+
+def test_an_argument_given_twice_is_refused() -> None:
+    with pytest.raises(TypeError, match="got 'input' twice"):
+        PaddleOCR.predict(object(), "a.png", input="b.png")  # type: ignore[arg-type, misc]

@@ -215,6 +215,18 @@ def test_wrong_calls_are_refused_before_anything_runs(ocr: PaddleOCR) -> None:
         ocr.predict_iter(written("x"), use_doc_unwarping=True)
 
 
+def test_a_step_that_the_pipeline_was_made_without_is_refused() -> None:
+    without = PaddleOCR(device="cpu", use_textline_orientation=False, **TINY)
+    with without, pytest.raises(UsageError, match="cannot turn lines"):
+        without.predict(written("x"), use_textline_orientation=True)
+
+
+def test_an_array_that_fails_can_be_told_from_its_neighbours(patient: PaddleOCR) -> None:
+    results = patient.predict([written("one"), np.zeros((5, 5), np.uint8), 42, written("two")])
+    assert [one.index for one in results if isinstance(one, PageFailure)] == [1, 2]
+    assert str(results[1]).startswith("input 2: ")
+
+
 def test_options_without_effect_are_said_once(caplog: pytest.LogCaptureFixture) -> None:
     PaddleOCR(device="cpu", enable_mkldnn=True, enable_hpi=False, **TINY).close()
     assert [record.message for record in caplog.records if "no effect" in record.message] == [
