@@ -38,13 +38,14 @@ def test_a_partial_failure_survives_pickling() -> None:
 
 
 def test_only_the_first_failures_are_remembered() -> None:
-    class Failing(Pipeline[object, BaseResult]):  # type: ignore[type-var]
+    class Failing(Pipeline[object, object, BaseResult]):  # type: ignore[type-var]
         result_type = BaseResult
 
         def __init__(self) -> None:
             self._on_error, self._ordered, self._executor = "raise", True, self  # type: ignore[assignment]
 
-        def _worker_spec(self, *_: object) -> None:  # type: ignore[override]
+        @classmethod
+        def resolve(cls, *_: object, **__: object) -> object:
             raise AssertionError
 
         def run(self, tasks, *, ordered):

@@ -28,6 +28,7 @@ from docfleet.fleet import messages, wire
 from docfleet.fleet.devices import Slot
 from docfleet.fleet.scheduler import Scheduler
 from docfleet.fleet.scheduling.commands import Assign, Command, Kill, Recall, Retired, RunFailed, Start, Stop
+from docfleet.fleet.statistics import Stages, sum_of
 from docfleet.fleet.supervision import OomWatch, WorkerProcess, relog, working_folder
 from docfleet.fleet.tasks import Failed, Task, failure_of
 from docfleet.fleet.worker import WorkerSpec
@@ -37,9 +38,6 @@ _LOG = logging.getLogger(__name__)
 _SAMPLE_S = 1.0
 _READS_PER_TURN = 8
 """Of one worker's socket, before the others have their turn."""
-
-Stages = dict[str, tuple[float, float, float]]
-"""`read`, `compute`, `write` -> seconds busy, starved of input, blocked on output."""
 
 Event = tuple[Callable[..., None], tuple[Any, ...], dict[str, Any]]
 """A method of the scheduler and its arguments, to be called with the lock held."""
@@ -55,6 +53,9 @@ class Patience:
     """For the instance to be built: weights may have to be fetched."""
     leave: float = 5.0
     """For the step under way when it is told to stop; then it is killed."""
+    silence: float = 10.0
+    """For a word from a worker that has work of a run with a timeout and has begun none of it, or the timeout where
+    that is longer; then it is taken for frozen, and killed."""
 
 
 class _Phase(Enum):
@@ -80,7 +81,7 @@ class _Life:
     """Whether the selector waits for room in its socket."""
     listening: bool = True
     """Whether the selector waits for its messages."""
-    stages: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+    stages: Stages = field(default_factory=dict)
 
 
 class Crew:
@@ -134,7 +135,7 @@ class Crew:
         stages, resident = dict(self._past_stages.get(slot_index, {})), 0
         for life in list(self._lives.values()):
             if life.slot_index == slot_index:
-                stages, resident = _sum_of(stages, life.stages), life.process.reported_resident
+                stages, resident = sum_of(stages, life.stages), life.process.reported_resident
         return stages, resident
 
     def dismiss_all(self, now: float) -> None:
@@ -177,10 +178,11 @@ class Crew:
                 self._assign(worker, tickets, tasks)
             case Recall(worker, tickets):
                 self._send(worker, messages.Recall(list(tickets)))
-            case Kill(worker):
+            case Kill(worker, _, frozen):
                 life = self._lives.get(worker)
                 if life is not None:
-                    _LOG.warning("%s takes too long: worker %d is replaced", life.process.slot.name, life.process.pid)
+                    what = "stands still between two pages" if frozen else "takes too long"
+                    _LOG.warning("%s %s: worker %d is replaced", life.process.slot.name, what, life.process.pid)
                     life.process.kill()
                     life.deadline = now + self._patience.leave
             case Stop(worker):
@@ -366,7 +368,7 @@ class Crew:
             if source.fileno() in self._selector.get_map():
                 self._selector.unregister(source)
         del self._lives[life.number]
-        self._past_stages[life.slot_index] = _sum_of(self._past_stages.get(life.slot_index, {}), life.stages)
+        self._past_stages[life.slot_index] = sum_of(self._past_stages.get(life.slot_index, {}), life.stages)
 
     # Time.
 
@@ -418,12 +420,3 @@ class Crew:
             _LOG.info("%s: %d MB resident, more than %d: it is replaced", life.process.slot.name,
                       resident >> 20, limit >> 20)  # fmt: skip
             self._tell(self._scheduler.recycle, life.number)
-
-
-def _sum_of(one: Stages, other: Stages) -> Stages:
-    zero = (0.0, 0.0, 0.0)
-    total = {}
-    for name in {**one, **other}:
-        (a, b, c), (x, y, z) = one.get(name, zero), other.get(name, zero)
-        total[name] = (a + x, b + y, c + z)
-    return total

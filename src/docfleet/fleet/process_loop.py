@@ -28,40 +28,29 @@ from dataclasses import dataclass
 from typing import Any
 
 from docfleet.errors import ClosedError, DocfleetError
-from docfleet.fleet.crew import Crew, Patience, Stages
+from docfleet.fleet.crew import Crew, Patience
 from docfleet.fleet.devices import Slot
+from docfleet.fleet.handles import CLOSED
 from docfleet.fleet.scheduler import Scheduler
-from docfleet.fleet.scheduling.commands import Command, RunFailed, SlotCounts
-from docfleet.fleet.tasks import Outcome, Task
+from docfleet.fleet.scheduling.commands import Command, RunFailed
+from docfleet.fleet.statistics import SlotStatistics
+from docfleet.fleet.tasks import Event, Task
 from docfleet.fleet.worker import WorkerSpec
 
 _LOG = logging.getLogger(__name__)
-
-Delivery = list[tuple[Task, Outcome]]
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
     """What a consumer gets when it asks."""
 
-    delivery: Delivery
+    delivery: list[Event]
     wants: int
     """How many tasks may be fed now."""
     over: bool
     """Whether the source is exhausted and everything is delivered."""
     failure: str | None
     """Why the run cannot go on."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlotStatistics:
-    """What one slot has done so far."""
-
-    counts: SlotCounts
-    stages: Stages
-    """Where the time of all its workers together went."""
-    resident: int
-    """Bytes of its present worker, as last sampled; 0 if unknown."""
 
 
 @dataclass(slots=True)
@@ -78,7 +67,7 @@ class ProcessLoop:
     def __init__(self, spec: WorkerSpec, slots: Sequence[Slot], *, patience: Patience) -> None:
         # Guards the scheduler, the run states, the commands that are fetched, and the way this thread ended.
         self._lock = threading.Lock()
-        scheduler = self._scheduler = Scheduler(slots)
+        scheduler = self._scheduler = Scheduler(slots, silence=patience.silence)
         self._quiet = {scheduler.reading, scheduler.read, scheduler.computing, scheduler.writing, scheduler.recalled}
         self._runs: dict[int, _RunState] = {}
         self._commands: list[Command] = []
@@ -118,8 +107,10 @@ class ProcessLoop:
                 self._scheduler.exhausted(run)
         self._wake_up.signal()
 
-    def take(self, run: int, limit: int) -> Turn:
-        """Wait until something can be delivered or is wanted, or the run is over. Raises ClosedError."""
+    def take(self, run: int, limit: int, *, until: float | None = None) -> Turn:
+        """Wait until something can be delivered or is wanted, or the run is over, or it is `until` by the clock of
+        `time.monotonic`. Raises ClosedError.
+        """
         with self._lock:
             while True:
                 self._check()
@@ -129,10 +120,20 @@ class ProcessLoop:
                 over = self._scheduler.is_over(run)
                 if delivery or wants or over:
                     break
-                state.progress.wait()
+                left = None if until is None else until - time.monotonic()
+                if left is not None and left <= 0:
+                    break
+                state.progress.wait(None if left is None else min(left, threading.TIMEOUT_MAX))
         if delivery and not wants:
             self._wake_up.signal()  # There is room for parts of documents; otherwise `feed` will be called, and tells.
         return Turn(delivery, wants, over, state.failure)
+
+    def drain(self, run: int, reason: str) -> None:
+        """As `Scheduler.drain`. Raises ClosedError."""
+        with self._lock:
+            self._check()
+            self._scheduler.drain(run, reason)
+        self._wake_up.signal()
 
     def drop_run(self, run: int) -> None:
         """Cancel what is left of a run. Takes no lock, so that a finalizer may call it."""
@@ -159,7 +160,7 @@ class ProcessLoop:
         if self._broken is not None:
             raise DocfleetError(f"the fleet broke down: {self._broken!r}. This is a bug") from self._broken
         if self._stopping or self._ended:
-            raise ClosedError("the executor is closed")
+            raise ClosedError(CLOSED)
 
     # The supervising thread.
 

@@ -3,10 +3,11 @@
       with ProcessExecutor(spec, slots_of("gpu:0,1"), batch_size=4, timeout=60) as executor:
           for task, outcome in executor.run(tasks): ...
 
-`run` is a generator. Its source of tasks is advanced in the consumer's thread, when the consumer asks for the next
-outcome and there is room in the window: generators are not safe in threads, and people write generators that use what
-belongs to their thread. The fleet works on meanwhile, whatever the consumer does: it is full up to the window. A slow
-source costs its own time only; outcomes that are ready come first.
+`run` is a generator, and `start` gives the same run as a handle (`docfleet.fleet.handles`). The source of tasks is
+advanced in the consumer's thread, when the consumer asks for the next outcome and there is room in the window:
+generators are not safe in threads, and people write generators that use what belongs to their thread. The fleet works
+on meanwhile, whatever the consumer does: it is full up to the window. A slow source costs its own time only; outcomes
+that are ready come first.
 
 What is left when the `with` block is left, in whatever way: nothing. An executor that is forgotten is closed by the
 garbage collector or at the end of the program; one that is inherited through fork() says so.
@@ -14,11 +15,9 @@ garbage collector or at the end of the program; one that is inherited through fo
 
 from __future__ import annotations
 
-import itertools
 import os
 import sys
 import threading
-import time
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -28,15 +27,13 @@ from typing import Self
 from docfleet.errors import ClosedError, StartError, UsageError
 from docfleet.fleet.crew import Patience
 from docfleet.fleet.devices import Slot
-from docfleet.fleet.process_loop import ProcessLoop, SlotStatistics
-from docfleet.fleet.tasks import Outcome, Task
+from docfleet.fleet.handles import CLOSED
+from docfleet.fleet.process_loop import ProcessLoop
+from docfleet.fleet.process_run import ProcessRun
+from docfleet.fleet.statistics import SlotStatistics
+from docfleet.fleet.tasks import Expanded, Outcome, Task
 from docfleet.fleet.wire import check_plain
 from docfleet.fleet.worker import WorkerSpec
-
-_DELIVERY = 32
-"""Outcomes taken from the window at a time; they count as delivered when they are taken."""
-_FEED_S = 0.005
-"""A source that yields nothing for so long is slow: what it has yielded is computed now."""
 
 
 class ProcessExecutor:
@@ -98,38 +95,27 @@ class ProcessExecutor:
         yielded as cancelled. Raises ClosedError once the executor is closed, and after a fork.
         """
         self._check_process()
-        if window is not None and window < 1:
-            raise UsageError(f"window is {window}: it must be at least 1, or None for what the slots need")
-        return self._outcomes(iter(tasks), ordered, window)
+        _check_window(window)
+        return self._outcomes(tasks, ordered, window)
 
-    def _outcomes(self, tasks: Iterator[Task], ordered: bool, window: int | None) -> Iterator[tuple[Task, Outcome]]:
-        self._check_process()
-        loop = self._loop
-        run = loop.open_run(ordered=ordered, window=window, **self._options)
-        trouble: Exception | None = None
-        try:
-            while True:
-                turn = loop.take(run, _DELIVERY)
-                for task, outcome in turn.delivery:
+    def _outcomes(self, tasks: Iterable[Task], ordered: bool, window: int | None) -> Iterator[tuple[Task, Outcome]]:
+        with self.start(tasks, ordered=ordered, window=window) as run:
+            while not run.over:
+                for task, outcome in run.advance():
                     # A child forked between two of them must not yield what its parent yields too.
                     self._check_process()
-                    yield task, outcome
-                self._check_process()
-                if turn.over:
-                    break
-                if turn.wants:
-                    fed: list[Task] = []
-                    try:
-                        exhausted = _fill(fed, tasks, turn.wants)
-                    except Exception as error:  # noqa: BLE001 - raised below, after what came before it
-                        exhausted, trouble = True, error
-                    loop.feed(run, fed, exhausted=exhausted)
-            if turn.failure is not None:
-                raise StartError(f"no slot is left to compute on: {turn.failure}")
-            if trouble is not None:
-                raise trouble
-        finally:
-            loop.drop_run(run)
+                    if not isinstance(outcome, Expanded):
+                        yield task, outcome
+
+    def start(self, tasks: Iterable[Task], *, ordered: bool = True, window: int | None = None) -> ProcessRun:
+        """Begin a run that is advanced step by step: `run` for callers that have other things to do as well.
+
+        Nothing is taken from `tasks` yet. Raises UsageError, and ClosedError.
+        """
+        self._check_process()
+        _check_window(window)
+        options = {**self._options, "ordered": ordered, "window": window}
+        return ProcessRun(self._loop, tasks, check=self._check_process, options=options)
 
     def statistics(self) -> list[SlotStatistics]:
         """What each slot has done so far, in the order of the slots."""
@@ -143,10 +129,18 @@ class ProcessExecutor:
         """
         self._finalizer()
 
+    def kill(self) -> None:
+        """End every worker at once, without waiting for the steps under way, nor for their deaths: `close` does that.
+
+        May be called in a signal handler, and while `close` waits, which then returns soon.
+        """
+        if os.getpid() == self._process:
+            self._loop.stop(at_once=True)
+
     def __enter__(self) -> Self:
         self._check_process()
         if not self._finalizer.alive:
-            raise ClosedError("the executor is closed")
+            raise ClosedError(CLOSED)
         return self
 
     def __exit__(
@@ -162,14 +156,9 @@ class ProcessExecutor:
             )
 
 
-def _fill(fed: list[Task], tasks: Iterator[Task], wanted: int) -> bool:
-    """Take up to `wanted` tasks, fewer from a slow source; True at its end."""
-    end = time.monotonic() + _FEED_S
-    for task in itertools.islice(tasks, wanted):
-        fed.append(task)
-        if time.monotonic() > end:
-            return False
-    return len(fed) < wanted
+def _check_window(window: int | None) -> None:
+    if window is not None and window < 1:
+        raise UsageError(f"window is {window}: it must be at least 1, or None for what the slots need")
 
 
 def _shut_down(loop: ProcessLoop, process: int) -> None:

@@ -14,7 +14,8 @@ to be a document, and its parts are the tasks. The parts of this machine, one fi
     runs        one call: options, books                   backlog     which task goes next: longest first
     slots       workers, batches, tickets, credit          dispatch    who gets it: pull, read-ahead, recall, quarantine
     deadlines   when a step is overdue                     suspicion   whom a death is blamed on; memory
-    lifecycle   starting, replacing, giving up             (this file) events
+    silence     when a worker is frozen                    lifecycle   starting, replacing, giving up
+    (this file) events
 
 The driver's loop:
 
@@ -45,7 +46,8 @@ Guarantees, for every sequence of events:
     worker will not compute next is recalled for it. (A worker may not if it is reserved for suspects, or leaves.)
  5. A task that ends its worker is found and fails, and no other task fails because of it. A slot that ends its workers
     whatever they do costs no task, as long as there are fewer of such slots than `max_attempts`, and others.
- 6. If every worker either answers or dies in the end, every run ends.
+ 6. If every worker either answers or dies in the end, every run ends. One with a timeout ends even if those that hold
+    its tasks do neither.
 """
 
 from __future__ import annotations
@@ -59,30 +61,34 @@ from docfleet.fleet.scheduling.dispatch import Dispatch
 from docfleet.fleet.scheduling.lifecycle import Lifecycle
 from docfleet.fleet.scheduling.order import Node
 from docfleet.fleet.scheduling.runs import Run
-from docfleet.fleet.scheduling.slots import Batch, Kind, Step, Worker
+from docfleet.fleet.scheduling.slots import Batch, Kind, Slot, Step, Worker
 from docfleet.fleet.scheduling.suspicion import Death, Group, Ladder, halves, judge
-from docfleet.fleet.tasks import Category, Done, Expanded, Failed, Failure, Outcome, Task
+from docfleet.fleet.tasks import Category, Done, Event, Expanded, Failed, Failure, Key, Outcome, Task
 
 
 class Scheduler:
     """One fleet of slots, any number of runs at a time."""
 
-    def __init__(self, slots: Sequence[devices.Slot], *, read_ahead: int = 2) -> None:
+    def __init__(self, slots: Sequence[devices.Slot], *, read_ahead: int = 2, silence: float = 10.0) -> None:
         """Begin with a `Start` command for every slot.
 
         Args:
             slots: the places to compute; `Start.slot` is an index into it. At least one.
             read_ahead: batches that a worker holds beyond those it computes, so that it reads while it computes. One is
                 enough where batches are large; with single pages of unequal length two keep it from waiting.
+            silence: seconds without a word after which a worker is taken for frozen that holds work of a run with a
+                timeout, and has none of it under way; the timeout where that is longer.
 
-        Raises ValueError for no slots or a negative number.
+        Raises ValueError for no slots or a number out of range.
         """
         if not slots:
             raise ValueError("a scheduler needs at least one slot")
         if read_ahead < 0:
             raise ValueError(f"read_ahead is a number of batches, not {read_ahead}")
+        if not silence > 0:
+            raise ValueError(f"silence is a number of seconds above 0, not {silence}")
         self._out: list[Command] = []
-        self._dispatch = Dispatch(self._out)
+        self._dispatch = Dispatch(self._out, silence=silence)
         self._lifecycle = Lifecycle(
             slots, read_ahead=read_ahead, out=self._out, dispatch=self._dispatch, none_left=self._fail_runs
         )
@@ -103,11 +109,15 @@ class Scheduler:
 
     def next_deadline(self) -> float | None:
         """When to call `tick` at the latest; None where nothing has a deadline."""
-        return self._dispatch.deadlines.next()
+        deadlines = (self._dispatch.deadlines.next(), self._dispatch.silence.next())
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def slots(self) -> list[SlotCounts]:
-        """What each slot has done so far."""
-        return [slot.counts() for slot in self._lifecycle.slots]
+        """What each slot has done so far, and computes now."""
+        computing: dict[Slot, list[Key]] = {slot: [] for slot in self._lifecycle.slots}
+        for worker in self._workers.values():
+            computing[worker.slot] += worker.computing()
+        return [slot.counts(tuple(keys)) for slot, keys in computing.items()]
 
     # Runs.
 
@@ -119,6 +129,7 @@ class Scheduler:
         window: int | None = None,
         timeout: float | None = None,
         max_attempts: int = 3,
+        expansions: bool = False,
     ) -> int:
         """Begin a run; gives its number.
 
@@ -132,6 +143,7 @@ class Scheduler:
                 lognormal with sigma 1. More holds more results in memory meanwhile; unordered runs do not stop.
             timeout: seconds a task may be read, computed or written; a batch of n has n times as much.
             max_attempts: deaths of its worker, alone in it, after which a task has failed.
+            expansions: tell of documents too, in `deliver`.
 
         Raises ValueError for a number out of range.
         """
@@ -149,6 +161,7 @@ class Scheduler:
             window=window,
             timeout=timeout,
             max_attempts=max_attempts,
+            expansions=expansions,
         )
         self._dispatch.enter(run)
         if not self._dispatch.usable:
@@ -161,12 +174,12 @@ class Scheduler:
         return 0 if state.exhausted else state.order.wants()
 
     def add(self, run: int, task: Task) -> None:
-        """Take a task from the source, whose key follows that of the last. Ignored once the run is cancelled.
+        """Take a task from the source, whose key follows that of the last. Ignored after `cancel` and `drain`.
 
         Raises ValueError for a key out of order, and after `exhausted`.
         """
         state = self._runs[run]
-        if state.cancelled:
+        if state.cancelled or state.drained:
             return
         if state.exhausted:
             raise ValueError(f"run {run} was said to be exhausted")
@@ -176,9 +189,13 @@ class Scheduler:
         """The source has no more tasks."""
         self._runs[run].exhausted = True
 
-    def deliver(self, run: int, limit: int | None = None) -> list[tuple[Task, Outcome]]:
-        """Take finished tasks out of the window, at most `limit`: in order, or as they finished."""
-        return self._runs[run].order.deliver(limit)
+    def deliver(self, run: int, limit: int | None = None) -> list[Event]:
+        """Take finished tasks out of the window, at most `limit`: in order, or as they finished.
+
+        Before them come the documents that tasks have turned out to be meanwhile, if the run tells of those. They come
+        as they are found, in ordered runs too: each once, and before any of its parts.
+        """
+        return self._runs[run].deliver(limit)
 
     def is_over(self, run: int) -> bool:
         """Whether the source is exhausted and everything is delivered."""
@@ -199,6 +216,21 @@ class Scheduler:
             return
         self._dispatch.leave(state)
         state.cancel(reason)
+        self._dispatch.abandon(state)
+
+    def drain(self, run: int, reason: str = "the run was ended early") -> None:
+        """End a run in good order: what has begun to be computed or written is finished, and nothing else is begun.
+
+        What waits, suspects included, becomes Failed(cancelled) and can be delivered, and so does what workers give
+        back: they are asked for all that they have not begun to compute, and what they do not give back they finish.
+        So do the tasks of a worker that dies from now on, unless that was their last attempt. Parts of documents that
+        are no tasks yet never become any. Ignored after `cancel`, which still may follow.
+        """
+        state = self._runs[run]
+        if state.cancelled or state.drained:
+            return
+        self._dispatch.leave(state)
+        state.drain(reason or "the run was ended early")
         self._dispatch.abandon(state)
 
     def close_run(self, run: int) -> RunCounts:
@@ -250,7 +282,7 @@ class Scheduler:
             patience = max(patience, 3 * (run.max_attempts + run.batch_size.bit_length()))
         for run, node in verdict.innocent:
             run.assigned -= 1
-            run.backlog.give_back(node)
+            run.give_back(node)
         for group in verdict.groups:
             group.run.assigned -= len(group.nodes)
             self._dispatch.suspect(group)
@@ -273,37 +305,38 @@ class Scheduler:
 
     def reading(self, worker: int, ticket: int, now: float) -> None:
         """A worker begins to read a task."""
-        state = self._workers.get(worker)
+        state = self._hear(worker)
         if state is not None:
             self._dispatch.begin_reading(state, ticket, now)
 
     def read(self, worker: int, ticket: int) -> None:
         """A task has been read, and waits to be computed."""
-        state = self._workers.get(worker)
+        state = self._hear(worker)
         lease = state.leases.get(ticket) if state is not None else None
         if lease is not None and lease.step is not None and lease.step.kind is Kind.READING:
             self._dispatch.rest(lease)
 
     def computing(self, worker: int, tickets: Iterable[int], now: float) -> None:
         """A worker begins to compute tasks of one batch together."""
-        state = self._workers.get(worker)
+        state = self._hear(worker)
         if state is not None:
             self._dispatch.begin(state, tickets, Kind.COMPUTING, now)
 
     def writing(self, worker: int, tickets: Iterable[int], now: float) -> None:
         """Tasks of one batch have been computed, and are written one after another. Announce them together."""
-        state = self._workers.get(worker)
+        state = self._hear(worker)
         if state is not None:
             self._dispatch.begin(state, tickets, Kind.WRITING, now)
 
     def finished(self, worker: int, ticket: int, outcome: Outcome | Expanded) -> None:
         """An attempt at a task has ended."""
-        state = self._workers.get(worker)
+        state = self._hear(worker)
         lease = state.leases.pop(ticket, None) if state is not None else None
         if state is None or lease is None:
             return
         slot, batch, node = state.slot, lease.batch, lease.node
         slot.tasks += 1
+        slot.pages += not isinstance(outcome, Expanded)
         if batch.ladder is not None and batch.alone and _lacked_memory(outcome):
             batch.ladder.guilty = True
         self._dispatch.end(lease)
@@ -316,7 +349,7 @@ class Scheduler:
 
     def out_of_memory(self, worker: int, tickets: Iterable[int]) -> None:
         """Computing these tasks of one batch together ran out of memory; the worker lives and has let go of them."""
-        state = self._workers.get(worker)
+        state = self._hear(worker)
         if state is None:
             return
         leases = [lease for ticket in tickets if (lease := state.leases.pop(ticket, None)) is not None]
@@ -336,13 +369,13 @@ class Scheduler:
 
     def recalled(self, worker: int, tickets: Iterable[int]) -> None:
         """The answer to a `Recall`: the tasks that the worker has given up, in no step of it any more. May be none."""
-        state = self._workers.get(worker)
+        state = self._hear(worker)
         if state is not None:
             self._dispatch.recalled(state, tickets)
             self._emptied(state)
 
     def tick(self, now: float) -> None:
-        """Time has passed: workers past a deadline are killed."""
+        """Time has passed: workers past a deadline are killed, and those that have frozen."""
         overdue: dict[Worker, set[Step]] = {}
         for step in self._dispatch.deadlines.due(now):
             overdue.setdefault(step.worker, set()).add(step)
@@ -353,8 +386,19 @@ class Scheduler:
             tickets = tuple(ticket for ticket, lease in worker.leases.items() if lease.step in steps)
             self._out.append(Kill(worker.number, tickets))
             self._dispatch.place(worker)
+        for worker in self._dispatch.silence.due(now):
+            worker.killed = worker.frozen = True
+            self._out.append(Kill(worker.number, tuple(worker.leases), frozen=True))
+            self._dispatch.place(worker)
 
     # What events come down to.
+
+    def _hear(self, worker: int) -> Worker | None:
+        """Note a sign of life."""
+        state = self._workers.get(worker)
+        if state is not None:
+            state.heard += 1
+        return state
 
     def _settle(self, worker: Worker, batch: Batch, node: Node, outcome: Outcome | Expanded) -> None:
         """Decide what the end of an attempt means for the task."""
@@ -369,6 +413,9 @@ class Scheduler:
             if outcome.sizes is not None and len(outcome.sizes) != len(outcome.parts):
                 message = f"the worker gave {len(outcome.sizes)} sizes for {len(outcome.parts)} parts"
                 outcome = Failed(Failure(Category.PIPELINE, message))
+            elif run.drained:
+                run.give_back(node)
+                return
             else:
                 run.expand(node, outcome)
                 worker.near, worker.near_run = node.document, run

@@ -13,14 +13,20 @@ import ctypes
 import os
 import threading
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from docfleet.errors import ClosedError
 from docfleet.fleet.devices import Slot
-from docfleet.fleet.tasks import Expanded, Failed, Outcome, Task
+from docfleet.fleet.handles import CLOSED
+from docfleet.fleet.hardware import resident_bytes
+from docfleet.fleet.scheduling.commands import SlotCounts
+from docfleet.fleet.serial_run import SerialRun
+from docfleet.fleet.statistics import SlotStatistics, StageClock
+from docfleet.fleet.tasks import Expanded, Failed, Key, Outcome, Task
 from docfleet.fleet.worker import Worker, WorkerSpec, compute_all, read_one, write_one
 
 
@@ -32,69 +38,104 @@ class SerialExecutor:
         self._slot = slot
         self._batch_size = batch_size
         self._process = os.getpid()
+        self._killed = False
         # Held during one step at a time, never while the caller has control: two interleaved runs cannot deadlock.
         self._step = threading.Lock()
+        self._clocks = {"read": StageClock(), "compute": StageClock(), "write": StageClock()}
+        self._computing: tuple[Key, ...] = ()
+        self._tasks = self._pages = self._batches = 0
         if hasattr(os, "register_at_fork"):
             reference = weakref.ref(self)
             os.register_at_fork(after_in_child=lambda: _keep_for_ever(reference()))
 
-    def run(self, tasks: Iterable[Task], *, ordered: bool = True) -> Iterator[tuple[Task, Outcome]]:
+    def run(
+        self, tasks: Iterable[Task], *, ordered: bool = True, window: int | None = None
+    ) -> Iterator[tuple[Task, Outcome]]:
         """Run tasks lazily; yields each finished task with its outcome, in the order of the input.
 
-        They finish in that order, so `ordered` changes nothing here.
+        They finish in that order, and no more are taken than make a batch: `ordered` and `window` change nothing here.
         """
-        batch: list[tuple[Task, Any, Failed | None]] = []
-        good = 0
-        for task, item, failed in self._read(tasks):
-            batch.append((task, item, failed))
-            good += failed is None
-            # A failure waits only for good pages before it; with none pending it is delivered at once.
-            if good == self._batch_size or not good:
-                yield from self._finish(batch)
-                batch, good = [], 0
-        yield from self._finish(batch)
+        with self.start(tasks, ordered=ordered, window=window) as run:
+            while not run.over:
+                for task, outcome in run.advance():
+                    if not isinstance(outcome, Expanded):
+                        yield task, outcome
 
-    def _read(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Any, Failed | None]]:
-        """Read each task; an expanded one is replaced by its parts."""
-        for task in tasks:
-            with self._step:
-                item, ended = read_one(self._open(), task)
-            if isinstance(ended, Expanded):
-                yield from self._read(ended.child(task, index) for index in range(len(ended.parts)))
-            else:
-                yield task, item, ended
+    def start(self, tasks: Iterable[Task], *, ordered: bool = True, window: int | None = None) -> SerialRun:
+        """Begin a run that is advanced step by step: `run` for callers that have other things to do as well."""
+        return SerialRun(self, tasks, batch_size=self._batch_size)
 
-    def _finish(self, batch: list[tuple[Task, Any, Failed | None]]) -> Iterator[tuple[Task, Outcome]]:
-        """Compute the items of a batch and write each; failures keep their place between them."""
-        with self._step:
-            values = iter(self._compute([item for _, item, failed in batch if failed is None]))
-        for task, _, failed in batch:
-            with self._step:
-                outcome = failed or write_one(self._open(), task, next(values))
-            if isinstance(outcome, Failed):
-                outcome = Failed(replace(outcome.failure, slot=self._slot.name))
-            yield task, outcome
+    # The steps of runs. Each raises ClosedError if the worker may not be used here and now.
 
-    def _compute(self, items: list[Any]) -> list[Any]:
-        """Values of items; a batch that does not fit into memory is tried in halves."""
+    def read(self, task: Task) -> tuple[Any, Expanded | Failed | None]:
+        """As `read_one`."""
+        with self._in("read") as worker:
+            item, ended = read_one(worker, task)
+            self._tasks += ended is not None
+            self._pages += isinstance(ended, Failed)
+            return item, self._signed(ended) if isinstance(ended, Failed) else ended
+
+    def compute(self, tasks: Sequence[Task], items: Sequence[Any]) -> list[Any]:
+        """One value per item; a batch that does not fit into memory is tried in halves."""
         if not items:
             return []
-        try:
-            return compute_all(self._open(), items)
-        except MemoryError:
-            half = len(items) // 2
-            return self._compute(items[:half]) + self._compute(items[half:])
+        with self._in("compute") as worker:
+            self._computing = tuple(task.key for task in tasks)
+            self._batches += 1
+            try:
+                return _compute(worker, items)
+            finally:
+                self._computing = ()
 
-    def _open(self) -> Worker:
+    def write(self, task: Task, value: Any) -> Outcome:
+        """As `write_one`."""
+        with self._in("write") as worker:
+            outcome = write_one(worker, task, value)
+            self._tasks += 1
+            self._pages += 1
+            return self._signed(outcome) if isinstance(outcome, Failed) else outcome
+
+    def check(self) -> Worker:
         """The worker, if it may be used here and now."""
         if self._process != os.getpid():
             raise ClosedError("this pipeline was made before fork(); make a new one in the child process")
-        if self._worker is None:
-            raise ClosedError("this pipeline is closed")
+        if self._worker is None or self._killed:
+            raise ClosedError(CLOSED)
         return self._worker
 
+    @contextmanager
+    def _in(self, stage: Literal["read", "compute", "write"]) -> Iterator[Worker]:
+        with self._step:
+            worker = self.check()
+            self._clocks[stage].switch("busy")
+            try:
+                yield worker
+            finally:
+                self._clocks[stage].switch("starved")
+
+    def _signed(self, failed: Failed) -> Failed:
+        return Failed(replace(failed.failure, slot=self._slot.name))
+
+    # What every executor has.
+
+    def statistics(self) -> list[SlotStatistics]:
+        """What the one slot has done so far. From any thread."""
+        counts = SlotCounts(
+            name=self._slot.name,
+            state="retired" if self._worker is None else "ready",
+            reason="" if self._worker is not None else CLOSED,
+            starts=1,
+            deaths=0,
+            tasks=self._tasks,
+            pages=self._pages,
+            batches=self._batches,
+            computing=self._computing,
+        )
+        stages = {name: clock.seconds() for name, clock in self._clocks.items()}
+        return [SlotStatistics(counts=counts, stages=stages, resident=resident_bytes())]
+
     def close(self) -> None:
-        """Release the instance; closing twice is harmless.
+        """Release the instance, after the step that another thread may be in; closing twice is harmless.
 
         In a forked child nothing is released; see `_keep_for_ever`.
         """
@@ -105,6 +146,10 @@ class SerialExecutor:
             if worker is not None:
                 worker.close()
 
+    def kill(self) -> None:
+        """Let no further step begin; `close` is still to be called. May be called in a signal handler."""
+        self._killed = True
+
     def __enter__(self) -> Self:
         return self
 
@@ -112,6 +157,14 @@ class SerialExecutor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _compute(worker: Worker, items: Sequence[Any]) -> list[Any]:
+    try:
+        return compute_all(worker, items)
+    except MemoryError:
+        half = len(items) // 2
+        return _compute(worker, items[:half]) + _compute(worker, items[half:])
 
 
 def _keep_for_ever(executor: SerialExecutor | None) -> None:

@@ -107,6 +107,9 @@ class Expanded:
 Outcome = Done | Failed
 """How every task ends, exactly once."""
 
+Event = tuple[Task, Outcome | Expanded]
+"""What a consumer is told of a task: how it ended, or that it is a document."""
+
 _SIGNAL_NAMES = {number.value: number.name for number in signals.Signals}
 
 

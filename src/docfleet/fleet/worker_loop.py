@@ -22,7 +22,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NoReturn
+from typing import Any, NoReturn
 
 from docfleet.fleet.belt import Belt, Ticketed
 from docfleet.fleet.channel import SharedEnd
@@ -43,6 +43,7 @@ from docfleet.fleet.messages import (
     Writing,
     finished_message,
 )
+from docfleet.fleet.statistics import StageClock
 from docfleet.fleet.tasks import Expanded, Failed, Outcome, failure_of
 from docfleet.fleet.worker import Worker, compute_all, read_one, write_one
 
@@ -54,30 +55,6 @@ _HOLD_S = 0.02
 """Finished tasks of one batch are sent together, unless the first of them would wait longer than this."""
 
 Note = Read | Finished | Recalled
-
-
-class StageClock:
-    """Where a stage's time goes. Switched by the stage's own thread, read by any."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._spent = {"busy": 0.0, "starved": 0.0, "blocked": 0.0}
-        # One tuple, so that a reader never sees a new state with an old time.
-        self._now = ("starved", clock())
-
-    def switch(self, state: Literal["busy", "starved", "blocked"]) -> None:
-        """From now on the stage is in this state."""
-        before, since = self._now
-        now = self._clock()
-        self._spent[before] += now - since
-        self._now = (state, now)
-
-    def seconds(self) -> tuple[float, float, float]:
-        """Busy, starved and blocked so far, with the state it is in counted up to now."""
-        spent = dict(self._spent)
-        state, since = self._now
-        spent[state] += max(0.0, self._clock() - since)
-        return spent["busy"], spent["starved"], spent["blocked"]
 
 
 class WorkerLoop:

@@ -7,6 +7,7 @@ A file is written aside and moved into place, so that a reader never sees half o
 
 from __future__ import annotations
 
+import errno
 import json
 import mimetypes
 import os
@@ -67,9 +68,8 @@ class BaseResult(dict[str, Any]):
         In a folder the file is `<stem>[_<page_index>]_res.json`. Missing folders are made.
         """
         for name, document in self.json.items():
-            text = json.dumps(document, indent=indent, ensure_ascii=ensure_ascii)
-            # A name with undecodable bytes is held as lone surrogates; their JSON escape is what json.loads reads back.
-            write_atomically(self.target(save_path, name, ".json"), text.encode("utf-8", "backslashreplace"))
+            data = json_bytes(document, indent=indent, ensure_ascii=ensure_ascii)
+            write_atomically(self.target(save_path, name, ".json"), data)
 
     def savers(self) -> tuple[Callable[[str | os.PathLike[str]], None], ...]:
         """The writers that `save_all` runs, in order."""
@@ -113,14 +113,76 @@ class BaseResult(dict[str, Any]):
         return path / f"{self.save_as}_{key}{suffix}"
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` to `path` so that the file is there whole or not at all; folders are made as needed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".docfleet-{os.getpid()}-{secrets.token_hex(4)}")
+def json_bytes(document: Any, *, indent: int | None, ensure_ascii: bool = False) -> bytes:
+    """A JSON document as `save_to_json` writes it: UTF-8; on one line without end where `indent` is None."""
+    text = json.dumps(document, indent=indent, ensure_ascii=ensure_ascii)
+    # A name with undecodable bytes is held as lone surrogates; their JSON escape is what json.loads reads back.
+    return text.encode("utf-8", "backslashreplace")
+
+
+def write_atomically(path: Path, data: bytes, *, aside: Path | None = None, fsync: bool = False) -> None:
+    """Write `data` to `path` so that the file is there whole or not at all; folders above it are made as needed.
+
+    Args:
+        path: the file; what it held before is replaced.
+        data: the whole content.
+        aside: an existing folder to write in before the file is moved to its place; its absence is an error. The folder
+            of `path` itself if None, and where `aside` lies on another file system.
+        fsync: return only when content and name are on the disk, past all caches.
+
+    Raises OSError, and leaves nothing behind then.
+    """
+    if aside is None:
+        make_folder(path.parent, fsync=fsync)
+    try:
+        _write_aside(path, data, path.parent if aside is None else aside, fsync)
+    except OSError as error:
+        if aside is None or error.errno != errno.EXDEV:
+            raise
+        _write_aside(path, data, path.parent, fsync)
+
+
+def _write_aside(path: Path, data: bytes, aside: Path, fsync: bool) -> None:
+    temporary = aside / f".docfleet-{os.getpid()}-{secrets.token_hex(4)}"
     try:
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
             file.write(data)
-        temporary.replace(path)
+            if fsync:
+                file.flush()
+                os.fsync(file.fileno())
+        try:
+            temporary.replace(path)
+        except FileNotFoundError:
+            # Only now: the folder is there for all files but its first. Nothing is made for a file that is gone.
+            if not temporary.exists():
+                raise
+            make_folder(path.parent, fsync=fsync)
+            temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    if fsync:
+        sync_folder(path.parent)
+
+
+def make_folder(folder: Path, *, fsync: bool = False) -> None:
+    """Make a folder and those above it, as far as they are not there; with `fsync` so that a power cut keeps them."""
+    made = [each for each in (folder, *folder.parents) if not each.exists()] if fsync else []
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in made:
+        sync_folder(each.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk, where the system has a way to."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        # Some network file systems cannot; they have written the name when they say that it is there.
+        if error.errno != errno.EINVAL:
+            raise
+    finally:
+        os.close(handle)

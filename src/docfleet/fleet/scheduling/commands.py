@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from docfleet.fleet.tasks import Task
+from docfleet.fleet.tasks import Key, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,13 @@ class Recall:
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """End a worker the hard way: it is past a deadline. Answer `worker_died` as for any death."""
+    """End a worker the hard way: it is past a deadline, or frozen. Answer `worker_died` as for any death."""
 
     worker: int
     tickets: tuple[int, ...]
-    """What took too long."""
+    """What took too long; all that it holds, if it is frozen."""
+    frozen: bool = False
+    """It has begun with none of these, and says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +106,12 @@ class RunCounts:
     documents: int
     """Expanded tasks whose parts are not all delivered."""
     untaken: int
-    """Parts of documents that no task was made of yet; after `cancel`, those that none ever will."""
+    """Parts of documents that no task was made of yet; after `cancel` or `drain`, those that none ever will."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotCounts:
-    """What a slot has done since the scheduler was made."""
+    """What a slot has done since the scheduler was made, and does now."""
 
     name: str
     state: str
@@ -120,5 +122,14 @@ class SlotCounts:
     deaths: int
     tasks: int
     """Outcomes and expansions that came from it."""
+    pages: int
+    """Outcomes that came from it, the good and the bad."""
     batches: int
     """Batches assigned to it."""
+    computing: tuple[Key, ...]
+    """Tasks that are computed there now."""
+
+    @property
+    def restarts(self) -> int:
+        """Workers that were started after the first."""
+        return max(0, self.starts - 1)

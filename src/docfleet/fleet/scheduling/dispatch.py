@@ -24,6 +24,7 @@ from docfleet.fleet.scheduling.commands import Assign, Command, Recall
 from docfleet.fleet.scheduling.deadlines import Deadlines
 from docfleet.fleet.scheduling.order import Node, State
 from docfleet.fleet.scheduling.runs import Run
+from docfleet.fleet.scheduling.silence import Silence
 from docfleet.fleet.scheduling.slots import Appetite, Batch, Kind, Lease, Slot, Step, Worker
 from docfleet.fleet.scheduling.suspicion import Group
 
@@ -34,13 +35,14 @@ _RAMP = 6
 class Dispatch:
     """The one place where tasks move to workers and back."""
 
-    def __init__(self, out: list[Command]) -> None:
+    def __init__(self, out: list[Command], *, silence: float) -> None:
         self._out = out
         self.lanes = 0
         """Batches that all usable slots together can compute at a time."""
         self.usable: set[int] = set()
         """Indices of the slots that are not retired."""
         self.deadlines = Deadlines()
+        self.silence = Silence(silence)
         self._workers: dict[Worker, None] = {}
         self._by_appetite: dict[Appetite, dict[Worker, None]] = {appetite: {} for appetite in Appetite}
         self._hungry = self._by_appetite[Appetite.HUNGRY]
@@ -68,13 +70,18 @@ class Dispatch:
             self._suspects = deque(group for group in self._suspects if group.run is not run)
 
     def suspect(self, group: Group) -> None:
-        """Put a group in quarantine."""
+        """Put a group in quarantine; of a drained run nothing is begun again."""
+        if group.run.drained:
+            for node in group.nodes:
+                group.run.give_back(node)
+            return
         for node in group.nodes:
             node.state = State.SUSPECT
         self._suspects.append(group)
 
     def drop(self, worker: Worker) -> None:
         """Forget a worker that is gone."""
+        worker.gone = True
         for places in (self._workers, self._hoarders, self._by_appetite[worker.appetite]):
             places.pop(worker, None)
         self._recalls -= sum(batch is not None for batch in worker.recalls)
@@ -197,11 +204,11 @@ class Dispatch:
             node, run = lease.node, lease.batch.run
             self.end(lease)
             if node is not None:
-                run.backlog.give_back(node)
+                run.give_back(node)
         self.place(worker)
 
     def abandon(self, run: Run) -> None:
-        """Let the workers drop what they have not begun to compute for a cancelled run."""
+        """Let the workers drop what they have not begun to compute for a run that was cancelled or drained."""
         for worker in self._workers:
             tickets = tuple(t for t, lease in worker.leases.items() if lease.batch.run is run and lease.uncomputed)
             if tickets and not worker.killed:
@@ -269,9 +276,12 @@ class Dispatch:
         worker.open += 1
         worker.load += 1
         worker.batches += 1
+        worker.heard += 1
         worker.waiting[batch] = None
         worker.quarantined = batch.quarantined
         worker.slot.batches += 1
+        if run.timeout is not None:
+            self.silence.watch(worker)
         if nodes[-1].parent is not None:
             worker.near, worker.near_run = nodes[-1].parent, run
         # To the end of the line, should its appetite be the same.

@@ -109,10 +109,11 @@ class Lifecycle:
             slot.on_trial = True
             if not slot.proven and slot.task_deaths >= patience:
                 self._retire(slot, f"died {slot.task_deaths} times and never finished anything ({death.words()})")
-        elif not worker.killed:
+        elif worker.frozen or not worker.killed:
             slot.idle_deaths += 1
             if slot.idle_deaths >= _PATIENCE:
-                self._retire(slot, f"died {slot.idle_deaths} times with nothing to blame it on ({death.words()})")
+                last = "stood still between two pages" if worker.frozen else death.words()
+                self._retire(slot, f"died {slot.idle_deaths} times with nothing to blame it on ({last})")
         if slot.retired:
             return
         if worker is slot.spare:

@@ -8,14 +8,22 @@ from docfleet.fleet.scheduling.backlog import Backlog
 from docfleet.fleet.scheduling.commands import RunCounts
 from docfleet.fleet.scheduling.order import Document, Node, Order
 from docfleet.fleet.scheduling.suspicion import Ladder
-from docfleet.fleet.tasks import Category, Done, Expanded, Failed, Failure, Outcome, Task
+from docfleet.fleet.tasks import Category, Done, Event, Expanded, Failed, Failure, Outcome, Task
 
 
 class Run:
     """All tasks of one call."""
 
     def __init__(
-        self, number: int, *, batch_size: int, ordered: bool, window: int, timeout: float | None, max_attempts: int
+        self,
+        number: int,
+        *,
+        batch_size: int,
+        ordered: bool,
+        window: int,
+        timeout: float | None,
+        max_attempts: int,
+        expansions: bool,
     ) -> None:
         self.number = number
         self.timeout = timeout
@@ -24,9 +32,13 @@ class Run:
         self.backlog = Backlog()
         self.exhausted = False
         self.cancelled = False
+        self.drained = ""
+        """Why nothing more is begun; empty as long as it is."""
         self.assigned = 0
         self._batch_size = batch_size
         self._ladders: set[Ladder] = set()
+        # What the consumer has not been told of; None if it does not want to be.
+        self._expansions: list[tuple[Task, Expanded]] | None = [] if expansions else None
         self._taken = 0
         self._expanded = 0
         self._done = 0
@@ -36,7 +48,7 @@ class Run:
     @property
     def over(self) -> bool:
         """Whether every task has been taken and delivered."""
-        return self.exhausted and self.order.empty
+        return self.exhausted and self.order.empty and not self._expansions
 
     @property
     def batch_size(self) -> int:
@@ -59,6 +71,8 @@ class Run:
         """A task was a document."""
         self._expanded += 1
         self.order.expand(node, expanded)
+        if self._expansions is not None:
+            self._expansions.append((node.task, expanded))
 
     def finish(self, node: Node, outcome: Outcome) -> None:
         """A task has its one outcome."""
@@ -70,6 +84,31 @@ class Run:
             self._failed += 1
         self.order.hold(node, outcome)
 
+    def deliver(self, limit: int | None) -> list[Event]:
+        """Expansions that the consumer has not been told of, and at most `limit` outcomes."""
+        delivery: list[Event] = []
+        if self._expansions:
+            delivery += self._expansions
+            self._expansions.clear()
+        delivery += self.order.deliver(limit)
+        return delivery
+
+    def give_back(self, node: Node) -> None:
+        """A worker no longer holds a task, through no fault of the task."""
+        if self.drained:
+            self._end_unbegun(node, self.drained)
+        else:
+            self.backlog.give_back(node)
+
+    def drain(self, reason: str) -> None:
+        """Whatever is not with a worker ends as cancelled; what is given back from now on does too."""
+        self.exhausted = True
+        self.drained = reason
+        for node in self.order.abandon():
+            if node.lease is None:
+                self._end_unbegun(node, reason)
+        self.backlog.clear()
+
     def cancel(self, reason: str) -> None:
         """Whatever is not finished ends as cancelled; workers that are busy with some of it no longer know what for."""
         self.cancelled = self.exhausted = True
@@ -78,8 +117,11 @@ class Run:
                 node.lease.node = None
                 node.lease = None
                 self.assigned -= 1
-            self.finish(node, Failed(Failure(Category.CANCELLED, reason, attempts=node.attempts)))
+            self._end_unbegun(node, reason)
         self.backlog.clear()
+
+    def _end_unbegun(self, node: Node, reason: str) -> None:
+        self.finish(node, Failed(Failure(Category.CANCELLED, reason, attempts=node.attempts)))
 
     def take(self, most: int, *, lanes: int, near: Document | None) -> list[Node]:
         """Tasks for the next batch, at most `most`; `near` is the document that the worker has open."""

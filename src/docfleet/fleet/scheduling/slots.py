@@ -17,12 +17,14 @@ it computes. On trial its credit is one batch (of one task: see dispatch).
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from docfleet.fleet import devices
 from docfleet.fleet.scheduling.commands import SlotCounts
 from docfleet.fleet.scheduling.order import Document, Node
+from docfleet.fleet.tasks import Key
 
 if TYPE_CHECKING:
     from docfleet.fleet.scheduling.runs import Run
@@ -101,8 +103,9 @@ class Worker:
     """One life of a slot."""
 
     __slots__ = (
-        "appetite", "batches", "feeding", "irreplaceable", "killed", "leases", "leaving", "load", "near", "near_run",
-        "number", "open", "quarantined", "ready", "recalls", "reserved", "slot", "waiting",
+        "appetite", "batches", "feeding", "frozen", "gone", "heard", "irreplaceable", "killed", "leases", "leaving",
+        "load", "misses", "near", "near_run", "noted", "number", "open", "quarantined", "ready", "recalls", "reserved",
+        "slot", "waiting", "watched",
     )  # fmt: skip
 
     def __init__(self, number: int, slot: Slot) -> None:
@@ -116,7 +119,10 @@ class Worker:
         self.leaving = False
         """To be stopped when it holds nothing."""
         self.killed = False
-        """It is past a deadline; its death is on the way."""
+        """It is past a deadline, or frozen; its death is on the way."""
+        self.frozen = False
+        """It was silent with work to do, and in no step."""
+        self.gone = False
         self.reserved = False
         """Gets nothing until it is empty, and then suspects."""
         self.quarantined = False
@@ -129,12 +135,24 @@ class Worker:
         self.waiting: dict[Batch, None] = {}
         """Batches of which nothing has been computed yet, oldest first."""
         self.recalls: deque[Batch | None] = deque()
-        """Recalls that it has not answered; None for those of a cancelled run."""
+        """Recalls that it has not answered; None for those of a run that was cancelled or drained."""
         self.batches = 0
         self.near: Document | None = None
         """The document that it has open."""
         self.near_run: Run | None = None
         self.appetite = Appetite.NONE
+        self.heard = 0
+        """Signs of life, and batches assigned."""
+        # What `silence` has noted of it.
+        self.watched = False
+        self.noted = 0
+        self.misses = 0
+
+    def computing(self) -> Iterator[Key]:
+        """The tasks that it computes, but for those that nobody waits for any more."""
+        for lease in self.leases.values():
+            if lease.node is not None and lease.step is not None and lease.step.kind is Kind.COMPUTING:
+                yield lease.node.task.key
 
     @property
     def to_be_tried(self) -> bool:
@@ -170,6 +188,7 @@ class Slot:
         self.starts = 0
         self.deaths = 0
         self.tasks = 0
+        self.pages = 0
         self.batches = 0
         self.proven = False
         """It has finished something, ever."""
@@ -184,8 +203,8 @@ class Slot:
         self.blamed = 0
         """Tasks that ended a worker here and were then finished elsewhere, since it last finished something."""
 
-    def counts(self) -> SlotCounts:
-        """What it has done so far."""
+    def counts(self, computing: tuple[Key, ...]) -> SlotCounts:
+        """What it has done so far, and computes now."""
         ready = self.worker is not None and self.worker.ready
         return SlotCounts(
             name=self.name,
@@ -194,7 +213,9 @@ class Slot:
             starts=self.starts,
             deaths=self.deaths,
             tasks=self.tasks,
+            pages=self.pages,
             batches=self.batches,
+            computing=computing,
         )
 
     def acquit(self) -> None:

@@ -7,18 +7,16 @@ import warnings
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from docfleet.fleet.worker import WorkerSpec
 from docfleet.pipelines.base import Pipeline
 from docfleet.pipelines.failures import PageFailure
 from docfleet.pipelines.ocr.options import OCRCall, OCROptions, OCRSettings
-from docfleet.pipelines.ocr.plan import resolve
+from docfleet.pipelines.ocr.plan import OCRPlan, resolve
 from docfleet.pipelines.options import accepts
-from docfleet.pipelines.worker import worker_spec
 from docfleet.results.ocr import OCRResult
 from docfleet.weights import Progress
 
 
-class PaddleOCR(Pipeline[OCROptions, OCRResult]):
+class PaddleOCR(Pipeline[OCROptions, OCRPlan, OCRResult]):
     """Text detection, line orientation and recognition, with PaddleOCR's parameters and results.
 
         with PaddleOCR(device="cpu") as ocr:
@@ -29,14 +27,16 @@ class PaddleOCR(Pipeline[OCROptions, OCRResult]):
     """
 
     result_type: ClassVar[type[OCRResult]] = OCRResult
+    stages: ClassVar[str] = "docfleet.pipelines.ocr.stages:OCRStages"
 
     @accepts(OCROptions)
     def __init__(self, options: OCROptions) -> None:
         super().__init__(options)
 
-    def _worker_spec(self, options: OCROptions, device_type: str, progress: Progress) -> WorkerSpec:
-        self._plan = resolve(options, device_type=device_type, progress=progress)
-        return worker_spec("docfleet.pipelines.ocr.stages:OCRStages", self._plan.to_plain(), options)
+    @classmethod
+    def resolve(cls, options: OCROptions, *, device_type: str, progress: Progress) -> OCRPlan:
+        """Choose models, engine and precision; fetches weights that are not in the store."""
+        return resolve(options, device_type=device_type, progress=progress)
 
     @accepts(OCRCall)
     def predict(self, call: OCRCall) -> list[OCRResult | PageFailure]:

@@ -126,6 +126,10 @@ class OCRPlan:
             raise UsageError("this pipeline was made with use_textline_orientation=False and cannot turn lines")
         return self.settings.updated(settings)
 
+    def default_settings(self) -> dict[str, Any]:
+        """The settings of a call that sets nothing, as plain values."""
+        return dataclasses.asdict(self.settings)
+
     def to_plain(self) -> dict[str, Any]:
         """The plan as plain values."""
         return dataclasses.asdict(self)
