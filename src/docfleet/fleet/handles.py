@@ -8,6 +8,11 @@
           if interrupted: run.drain("stopped by Ctrl-C")       # finishes what is being computed; then it is over
 
 Both executors hand out such runs; their `run(tasks)` is a few lines over one.
+
+A source may give None between two tasks: it has nothing just now, and is not at its end. `advance` then feeds what it
+has taken and comes back at once with what is there, which may be nothing, whatever its timeout. A source that goes
+through a million inputs of which none is a task gives None now and then, so that its caller is not deaf meanwhile; one
+that waits for inputs waits a moment before it gives None, or its caller would spin.
 """
 
 from __future__ import annotations
@@ -33,13 +38,14 @@ class RunHandle(Protocol):
 
         Gives each document once, as `Expanded`, when it has been found to be one (not in the order of keys, and before
         any outcome of its parts), and the outcome of every other task: in the order of keys, or as they finish. `[]`
-        once the run is over.
+        when the time is up, when the source has given None, and once the run is over.
 
-        Signal handlers may run in the middle of it; one that sets a flag does no harm.
+        Signal handlers may run in the middle of it; one that sets a flag does no harm. What one raises comes through,
+        and the run is then good for `close` alone.
 
         Args:
-            timeout: seconds to wait at most, after which there may be nothing; None to wait for something. A source
-                that takes longer, or a step of the serial twin, takes longer.
+            timeout: seconds to wait at most; None to wait for something. A source that takes longer, or a step of the
+                serial twin, takes longer.
 
         Raises, once everything that came before has been handed over: StartError when no slot can go on, and whatever
         the source has raised. ClosedError at any time, when the executor is closed.

@@ -68,7 +68,7 @@ class ProcessLoop:
         # Guards the scheduler, the run states, the commands that are fetched, and the way this thread ended.
         self._lock = threading.Lock()
         scheduler = self._scheduler = Scheduler(slots, silence=patience.silence)
-        self._quiet = {scheduler.reading, scheduler.read, scheduler.computing, scheduler.writing, scheduler.recalled}
+        self._quiet = {scheduler.reading, scheduler.read, scheduler.computing, scheduler.writing}
         self._runs: dict[int, _RunState] = {}
         self._commands: list[Command] = []
         self._broken: BaseException | None = None

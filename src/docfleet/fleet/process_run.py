@@ -10,6 +10,7 @@ import itertools
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
+from enum import Enum, auto
 from types import TracebackType
 from typing import Any, Self
 
@@ -23,11 +24,21 @@ _FEED_S = 0.005
 """A source that yields nothing for so long is slow: what it has yielded is computed now."""
 
 
+class _Source(Enum):
+    """Why no more is taken from the source for now."""
+
+    ENDED = auto()
+    PAUSED = auto()
+    """It gave None: it has nothing just now, and its caller is to look around."""
+    ENOUGH = auto()
+    """As much as was wanted, or less from a slow one."""
+
+
 class ProcessRun:
     """See `docfleet.fleet.handles.RunHandle`."""
 
     def __init__(
-        self, loop: ProcessLoop, tasks: Iterable[Task], *, check: Callable[[], None], options: dict[str, Any]
+        self, loop: ProcessLoop, tasks: Iterable[Task | None], *, check: Callable[[], None], options: dict[str, Any]
     ) -> None:
         """Raises ClosedError.
 
@@ -37,7 +48,7 @@ class ProcessRun:
         """
         self._loop = loop
         self._check = check
-        self._source: Iterator[Task] | None = iter(tasks)
+        self._source: Iterator[Task | None] | None = iter(tasks)
         self._run = loop.open_run(**options, expansions=True)
         self._close = weakref.finalize(self, loop.drop_run, self._run)
         self._close.atexit = False
@@ -55,8 +66,8 @@ class ProcessRun:
         self._check()
         end = None if timeout is None else time.monotonic() + timeout
         while not self._over:
-            if self._wanted:
-                self._feed()
+            if self._wanted and self._feed() is _Source.PAUSED:
+                end = time.monotonic()
             turn = self._loop.take(self._run, _DELIVERY, until=end)
             self._wanted = turn.wants
             if turn.failure is not None:
@@ -69,20 +80,21 @@ class ProcessRun:
                 return turn.delivery
         return []
 
-    def _feed(self) -> None:
+    def _feed(self) -> _Source:
         fed: list[Task] = []
-        exhausted = self._source is None
+        state = _Source.ENDED if self._source is None else _Source.ENOUGH
         try:
             if self._source is not None:
-                exhausted = _fill(fed, self._source, self._wanted)
+                state = _fill(fed, self._source, self._wanted)
         except Exception as error:  # noqa: BLE001 - raised by `advance`, after what came before it
-            exhausted, self._trouble = True, error
+            state, self._trouble = _Source.ENDED, error
         finally:
             # Also what was taken before a KeyboardInterrupt.
             self._wanted = 0
-            if exhausted:
+            if state is _Source.ENDED:
                 self._source = None
-            self._loop.feed(self._run, fed, exhausted=exhausted)
+            self._loop.feed(self._run, fed, exhausted=state is _Source.ENDED)
+        return state
 
     def drain(self, reason: str) -> None:
         """As of `RunHandle`."""
@@ -107,11 +119,13 @@ class ProcessRun:
         self.close()
 
 
-def _fill(fed: list[Task], tasks: Iterator[Task], wanted: int) -> bool:
-    """Take up to `wanted` tasks, fewer from a slow source; True at its end."""
+def _fill(fed: list[Task], tasks: Iterator[Task | None], wanted: int) -> _Source:
+    """Take up to `wanted` tasks, fewer from a slow source."""
     end = time.monotonic() + _FEED_S
     for task in itertools.islice(tasks, wanted):
+        if task is None:
+            return _Source.PAUSED
         fed.append(task)
         if time.monotonic() > end:
-            return False
-    return len(fed) < wanted
+            return _Source.ENOUGH
+    return _Source.ENOUGH if len(fed) == wanted else _Source.ENDED

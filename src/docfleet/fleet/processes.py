@@ -107,10 +107,11 @@ class ProcessExecutor:
                     if not isinstance(outcome, Expanded):
                         yield task, outcome
 
-    def start(self, tasks: Iterable[Task], *, ordered: bool = True, window: int | None = None) -> ProcessRun:
+    def start(self, tasks: Iterable[Task | None], *, ordered: bool = True, window: int | None = None) -> ProcessRun:
         """Begin a run that is advanced step by step: `run` for callers that have other things to do as well.
 
-        Nothing is taken from `tasks` yet. Raises UsageError, and ClosedError.
+        Nothing is taken from `tasks` yet; for what None among them means, see `docfleet.fleet.handles`. Raises
+        UsageError, and ClosedError.
         """
         self._check_process()
         _check_window(window)

@@ -61,8 +61,13 @@ class SerialExecutor:
                     if not isinstance(outcome, Expanded):
                         yield task, outcome
 
-    def start(self, tasks: Iterable[Task], *, ordered: bool = True, window: int | None = None) -> SerialRun:
-        """Begin a run that is advanced step by step: `run` for callers that have other things to do as well."""
+    def start(self, tasks: Iterable[Task | None], *, ordered: bool = True, window: int | None = None) -> SerialRun:
+        """Begin a run that is advanced step by step: `run` for callers that have other things to do as well.
+
+        Nothing is taken from `tasks` yet; for what None among them means, see `docfleet.fleet.handles`. Raises
+        ClosedError.
+        """
+        self.check()
         return SerialRun(self, tasks, batch_size=self._batch_size)
 
     # The steps of runs. Each raises ClosedError if the worker may not be used here and now.

@@ -96,6 +96,8 @@ def read_one(worker: Worker, task: Task) -> tuple[Any, Expanded | Failed | None]
     """Read one task: `(item, None)`, or `(None, what it ended in)`."""
     try:
         item = worker.read(task)
+        if isinstance(item, Expanded) and item.sizes is not None and len(item.sizes) != len(item.parts):
+            raise RuntimeError(f"the worker gave {len(item.sizes)} sizes for {len(item.parts)} parts")
     except Exception as error:  # noqa: BLE001 - becomes a Failure that the caller sees
         return None, Failed(failure_of(error))
     return (None, item) if isinstance(item, Expanded) else (item, None)
