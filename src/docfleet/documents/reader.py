@@ -67,6 +67,18 @@ class Reader:
             raise InputError("a source without a path or an array has nothing to read")
         return self._read_file(source, source.input_path, page_index)
 
+    def count(self, source: Source) -> int | None:
+        """How many pages a document has, without decoding any; None for a plain image, whose content is not looked at.
+
+        Raises InputError if the source is bad in a way that shows without decoding.
+        """
+        if source.error is not None:
+            raise InputError(source.error)
+        if source.input_path is None:
+            return None
+        opened = self._open_file(source, source.input_path)
+        return opened.count if not isinstance(opened, tuple) else None
+
     def close(self) -> None:
         """Close the document that is still open."""
         if self._open is not None:
@@ -83,25 +95,30 @@ class Reader:
         self.close()
 
     def _read_file(self, source: Source, path: str, page_index: int | None) -> Page | PageCount:
+        opened = self._open_file(source, path)
+        if not isinstance(opened, tuple):
+            return self._read_document(source, opened, page_index)
+        kind, size = opened
+        with _file_errors(source.name), open(path, "rb") as file:  # noqa: PTH123 - a Path changes "./" and "//"
+            data = file.read(size)  # Not to the end: the file may have grown since its size was checked.
+        return _plain_page(source, decode_image(data, kind, name=source.name, limits=self._limits), page_index)
+
+    def _open_file(self, source: Source, path: str) -> Document | tuple[Kind, int]:
+        """The document, kept open; of a plain image its kind and size."""
         identity = self._examine(path, source.name)
         if self._open is not None and self._open[0] == identity:
-            return self._read_document(source, self._open[1], page_index)
+            return self._open[1]
         self.close()
-        with _file_errors(source.name), open(path, "rb") as file:  # noqa: PTH123 - a Path changes "./" and "//"
-            head = file.read(HEAD_BYTES)
-            kind = kind_of(head)
-            if kind is None:
-                raise InputError(f"{source.name}: not an image or PDF that is read; those are {', '.join(Kind)}")
-            is_document = kind in (Kind.TIFF, Kind.PDF)
-            if not is_document:
-                file.seek(0)
-                data = file.read(identity[3])  # Not to the end: the file may have grown since its size was checked.
-        if is_document:
-            with _file_errors(source.name):
-                document = self._open_document(path, kind, source.name)
-            self._open = identity, document
-            return self._read_document(source, document, page_index)
-        return _plain_page(source, decode_image(data, kind, name=source.name, limits=self._limits), page_index)
+        with _file_errors(source.name), open(path, "rb") as file:  # noqa: PTH123
+            kind = kind_of(file.read(HEAD_BYTES))
+        if kind is None:
+            raise InputError(f"{source.name}: not an image or PDF that is read; those are {', '.join(Kind)}")
+        if kind not in (Kind.TIFF, Kind.PDF):
+            return kind, identity[3]
+        with _file_errors(source.name):
+            document = self._open_document(path, kind, source.name)
+        self._open = identity, document
+        return document
 
     def _examine(self, path: str, name: str) -> _Identity:
         """Refuse everything that can be refused without opening; a pipe or a device would block or never end."""

@@ -111,6 +111,25 @@ def oom_kills(root: Path = _ROOT) -> int | None:
     return None
 
 
+def available_memory(root: Path = _ROOT) -> int | None:
+    """Bytes that this process and its children may still take; None where the system does not tell.
+
+    The least of what the machine has and what each cgroup above this process has left (v2 `memory.max`, v1
+    `memory.limit_in_bytes`). Pages that the kernel can drop, as those of files read lately, count as available.
+    """
+    found = []
+    if kilobytes := re.search(r"^MemAvailable:\s+(\d+) kB", _text(root / "proc/meminfo"), re.MULTILINE):
+        found.append(int(kilobytes[1]) * 1024)
+    for folder in _cgroup_folders("memory", root):
+        limit = _text(folder / "memory.max").strip() or _text(folder / "memory.limit_in_bytes").strip()
+        used = _text(folder / "memory.current").strip() or _text(folder / "memory.usage_in_bytes").strip()
+        if not (limit.isdigit() and used.isdigit()):
+            continue
+        cached = re.search(r"^(?:total_)?inactive_file (\d+)$", _text(folder / "memory.stat"), re.MULTILINE)
+        found.append(max(0, int(limit) - int(used) + (int(cached[1]) if cached else 0)))
+    return min(found, default=None)
+
+
 def resident_bytes(pid: int | Literal["self"] = "self") -> int:
     """Resident memory of a process; 0 where the system does not tell. Raises ProcessLookupError if it is gone."""
     try:

@@ -58,6 +58,7 @@ class Pipeline(ABC, Generic[Options, P, R]):
     Usable from several threads. Not usable after `fork()`: make a new one in the child process.
     """
 
+    options_type: ClassVar[type[CommonOptions]]
     result_type: ClassVar[type[BaseResult]]
     stages: ClassVar[str]
     """`module:attr` of the `Stages` that run a plan."""

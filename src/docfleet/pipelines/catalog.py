@@ -1,6 +1,7 @@
 """The pipelines there are, by the names that people type: class names, and sub-commands of the command line.
 
       "PaddleOCR", "paddleocr", "ocr"  --find-->  Entry  --load-->  pipeline class, options class
+      "my_package.mine:MyPipeline"     ---------------------------^
 
 The table holds import paths: listing the pipelines imports none of them.
 """
@@ -29,17 +30,15 @@ class Entry:
     pipeline: str
     """`module:attr` of its class."""
     options: str
-    """`module:attr` of its options."""
-    result: str
-    """`module:attr` of the type of its results."""
+    """`module:attr` of its options; empty to ask the class."""
 
     def load(self) -> type[Pipeline[Any, Any, Any]]:
         """The pipeline's class; imports it."""
         return cast("type[Pipeline[Any, Any, Any]]", _attribute(self.pipeline))
 
     def load_options(self) -> type[CommonOptions]:
-        """The class of its options; cheaper to import than the pipeline."""
-        return cast("type[CommonOptions]", _attribute(self.options))
+        """The class of its options; cheaper to import than the pipeline where the table names it."""
+        return cast("type[CommonOptions]", _attribute(self.options)) if self.options else self.load().options_type
 
 
 CATALOG = (
@@ -48,16 +47,17 @@ CATALOG = (
         command="ocr",
         pipeline="docfleet.pipelines.ocr.pipeline:PaddleOCR",
         options="docfleet.pipelines.ocr.options:OCROptions",
-        result="docfleet.results.ocr:OCRResult",
     ),
 )
 
 
 def find(name: str) -> Entry:
-    """The pipeline of that class name or sub-command, however it is capitalised.
+    """The pipeline of that class name or sub-command, however it is capitalised; or a class of one's own.
 
-    Raises UsageError, listing the names, for one that is not here.
+    `module:Class` names a subclass of `Pipeline` anywhere. Raises UsageError, listing the names, for what is not here.
     """
+    if ":" in name:
+        return _own(name)
     names = {key.lower(): entry for entry in CATALOG for key in (entry.class_name, entry.command)}
     found = names.get(name.lower().replace("-", "_"))
     if found is not None:
@@ -65,6 +65,18 @@ def find(name: str) -> Entry:
     close = difflib.get_close_matches(name.lower(), names, n=1)
     hint = f"did you mean {names[close[0]].class_name}?" if close else f"there is {', '.join(known_names())}"
     raise UsageError(f"there is no pipeline {name!r} in this version; {hint}")
+
+
+def _own(path: str) -> Entry:
+    from docfleet.pipelines.base import Pipeline
+
+    try:
+        found = _attribute(path)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UsageError(f"the pipeline {path!r} cannot be imported: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, Pipeline)):
+        raise UsageError(f"{path!r} is no subclass of docfleet.pipelines.base.Pipeline")
+    return Entry(class_name=path, command=path, pipeline=path, options="")
 
 
 def known_names() -> list[str]:

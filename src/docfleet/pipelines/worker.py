@@ -95,9 +95,13 @@ def build(options: Mapping[str, Any], slot: Slot) -> PageWorker:
 
 def worker_spec(stages: str, plan: Mapping[str, Any], options: CommonOptions) -> WorkerSpec:
     """The spec of a PageWorker: `stages` is `module:attr`, `plan` plain values; how pages are read is in `options`."""
+    return WorkerSpec(f"{__name__}:build", {"stages": stages, "plan": plan, **reading_options(options)})
+
+
+def reading_options(options: CommonOptions) -> dict[str, Any]:
+    """What decides how a document is read, as plain values."""
     limits = {name: getattr(options, name) for name in _LIMITS if getattr(options, name) is not None}
-    pdf_dpi = 144.0 if options.pdf_dpi is None else options.pdf_dpi
-    return WorkerSpec(f"{__name__}:build", {"stages": stages, "plan": plan, "limits": limits, "pdf_dpi": pdf_dpi})
+    return {"limits": limits, "pdf_dpi": 144.0 if options.pdf_dpi is None else options.pdf_dpi}
 
 
 _LIMITS = tuple(field.name for field in dataclasses.fields(Limits))

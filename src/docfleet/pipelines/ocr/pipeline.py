@@ -26,6 +26,7 @@ class PaddleOCR(Pipeline[OCROptions, OCRPlan, OCRResult]):
     Raises UsageError for options that make no sense, WeightsError, EngineError and DeviceError if it cannot start.
     """
 
+    options_type: ClassVar[type[OCROptions]] = OCROptions
     result_type: ClassVar[type[OCRResult]] = OCRResult
     stages: ClassVar[str] = "docfleet.pipelines.ocr.stages:OCRStages"
 

@@ -1,0 +1,515 @@
+"""What is done: one SQLite file, one writer, a row for each document.
+
+      admit(document) ---> new | open, pages 0-1999 done | done | failed        before it is handed out
+      page_done, page_failed, expanded --> one transaction --> commit()         the row is what makes a page count
+
+Tables:
+
+      documents   path (relative to the input folder), what it looked like, what its files are called, what became of it
+      pages       pages that are done of documents that are not; a document that has ended is one row again
+      failures    a row for each failed page, and for each document that could not be opened
+      shards      how far each file of aggregated lines counts; what follows is of pages that do not
+      stale       documents that were done again after a change: their earlier lines are to be dropped
+
+The file works on network file systems: a rollback journal, no shared memory. Names are kept short: most of the file is
+paths. Everything that SQLite has to say about a disk ends as OutputError.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from docfleet.batch.listing import Document
+from docfleet.batch.names import OutputName, hashed_name
+from docfleet.batch.selection import Interval, merged
+from docfleet.batch.siblings import name_key, split_suffix, stem_of_page
+from docfleet.documents.sources import printable
+from docfleet.errors import OutputError
+from docfleet.fleet.tasks import Failure
+
+FORMAT = 1
+_BUSY_S = 5.0
+_OPEN, _DONE, _FAILED = range(3)
+_WHOLE = -1
+"""Instead of a page: the document itself."""
+
+State = Literal["new", "open", "done", "failed", "repeated"]
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS documents (
+    path BLOB PRIMARY KEY, id INTEGER NOT NULL, run INTEGER NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+    digest BLOB, single TEXT, paged TEXT, name_key INTEGER NOT NULL,
+    state INTEGER NOT NULL, pages INTEGER, beyond INTEGER NOT NULL, done INTEGER NOT NULL, failed INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX IF NOT EXISTS names ON documents (name_key);
+CREATE TABLE IF NOT EXISTS pages (document INTEGER, page INTEGER, PRIMARY KEY (document, page)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS failures (
+    document INTEGER, page INTEGER, input TEXT NOT NULL, category TEXT NOT NULL, message TEXT NOT NULL,
+    detail TEXT NOT NULL, attempts INTEGER NOT NULL, slot TEXT, signal INTEGER, PRIMARY KEY (document, page)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS shards (
+    name TEXT PRIMARY KEY, run INTEGER NOT NULL, folder TEXT NOT NULL, size INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS stale (path BLOB PRIMARY KEY, run INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Where a page's line of aggregated output ends."""
+
+    shard: str
+    """Name of the file."""
+    end: int
+    """Bytes of it up to and with the line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What the journal knows of a document when it is met."""
+
+    id: int
+    state: State
+    """`repeated`: it was met before in this run."""
+    name: OutputName
+    done: tuple[Interval, ...] = ()
+    """Pages that have ended, done or failed, and are not to be done again."""
+    done_pages: int = 0
+    failed_pages: int = 0
+    stale_pages: int | None = None
+    """The document has changed: of what it was there may be outputs of so many pages, counted from the first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureRow:
+    """One failure as it stands in the journal."""
+
+    input: str
+    page_index: int | None
+    """0-based; None where the document could not be opened, or is a plain image."""
+    category: str
+    message: str
+    detail: str
+    attempts: int
+    slot: str | None
+    signal: int | None
+
+    @classmethod
+    def of(cls, path: str, page: int | None, failure: Failure) -> Self:
+        """A failure that has just happened, as the journal will tell of it."""
+        return cls(
+            input=_text(path), page_index=page, category=str(failure.category), message=_text(failure.message),
+            detail=_text(failure.detail), attempts=failure.attempts, slot=failure.slot, signal=failure.signal,
+        )  # fmt: skip
+
+    def to_plain(self) -> dict[str, Any]:
+        """As in `failures.jsonl`."""
+        return {
+            "input": self.input,
+            "page_index": self.page_index,
+            "category": self.category,
+            "message": self.message,
+            "attempts": self.attempts,
+            "slot": self.slot,
+            "signal": self.signal,
+            "detail": self.detail,
+        }
+
+
+@dataclass(slots=True)
+class _Open:
+    """A document that has been handed out."""
+
+    path: bytes
+    name: str
+    """For people, and for `failures`."""
+    pages: int | None
+    done: int
+    failed: int
+
+
+class Journal:
+    """The journal of one job. Open it under the job's lock only: it has one writer."""
+
+    def __init__(self, path: Path, *, folder: str = "", fsync: bool = False) -> None:
+        """Open or make the file, and begin a run.
+
+        Args:
+            folder: the input folder as it was given: what the paths in aggregated lines begin with.
+            fsync: a commit returns only when it is on the disk for good.
+
+        Raises OutputError where that cannot be, or the file is none of ours.
+        """
+        self._path = path
+        self._folder = _text(folder)
+        with self._errors("opened"):
+            # Without a cursor of its own each statement would be compiled anew.
+            self._db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, cached_statements=64)
+            self._db.execute("PRAGMA journal_mode=TRUNCATE")
+            self._db.execute(f"PRAGMA synchronous={'FULL' if fsync else 'NORMAL'}")
+            self._db.execute("PRAGMA cache_size=-65536")
+            self._db.execute("BEGIN IMMEDIATE")
+            for statement in _SCHEMA.split(";"):
+                self._db.execute(statement)
+            version = self._meta("format")
+            if version is None:
+                self._set_meta("format", FORMAT)
+            elif version != FORMAT:
+                self._db.execute("ROLLBACK")
+                self._db.close()
+                raise OutputError(
+                    f"{self._name}: format {version}, this version of docfleet knows {FORMAT}; go on with the version "
+                    "that made it, or start over with --fresh"
+                )
+            self.run = int(self._meta("run") or 0) + 1
+            self._set_meta("run", self.run)
+            self._next_id = int(self._db.execute("SELECT coalesce(max(id), 0) FROM documents").fetchone()[0]) + 1
+            self._db.execute("COMMIT")
+        self._open: dict[int, _Open] = {}
+        self._shards: dict[str, int] = {}
+        self._writing = False
+
+    @property
+    def _name(self) -> str:
+        return printable(str(self._path))
+
+    @contextmanager
+    def _errors(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            raise OutputError(
+                f"{self._name} cannot be {what}: {error}; see that its disk has room and can be written to, or start "
+                "over with --fresh"
+            ) from error
+
+    def _meta(self, key: str) -> Any:
+        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def _set_meta(self, key: str, value: Any) -> None:
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
+
+    def _begin(self) -> None:
+        if not self._writing:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._writing = True
+
+    # The job as a whole.
+
+    def identity(self) -> dict[str, Any] | None:
+        """What the outputs depend on, as it was set; None in a new journal."""
+        with self._errors("read"):
+            return self._meta("identity")  # type: ignore[no-any-return]
+
+    def set_identity(self, identity: Mapping[str, Any]) -> None:
+        """Keep what the outputs depend on; committed with the rest."""
+        with self._errors("written"):
+            self._begin()
+            self._set_meta("identity", identity)
+
+    def commit(self) -> None:
+        """Make everything since the last commit count. Raises OutputError, and then none of it does."""
+        if not self._writing:
+            return
+        with self._errors("written"):
+            self._db.executemany(
+                "INSERT INTO shards VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name) DO UPDATE SET size = max(size, ?4)",
+                [(name, self.run, self._folder, size) for name, size in self._shards.items()],
+            )
+            self._db.execute("COMMIT")
+            self._writing = False
+            self._shards.clear()
+
+    def close(self) -> None:
+        """Drop what is not committed and close the file. Idempotent."""
+        try:
+            if self._writing:
+                self._db.execute("ROLLBACK")
+        except sqlite3.Error:
+            pass  # What cannot be rolled back here is by whoever opens the file next.
+        self._writing = False
+        self._db.close()
+
+    # Documents.
+
+    def admit(self, document: Document, *, digest: bytes | None = None, may_repeat: bool = True) -> Entry:
+        """Look a document up, or take it in; it is then expected to end.
+
+        One that is `done` or `failed` is not; one that has changed (by `digest` where there are two to compare, else by
+        size and time of change) is `new` again. With `may_repeat` it is noted that it was met, which costs a write.
+        """
+        path = os.fsencode(document.relative)
+        with self._errors("written"):
+            row = self._db.execute(
+                "SELECT id, run, size, mtime_ns, digest, single, paged, state, beyond, done, failed FROM documents"
+                " WHERE path = ?",
+                (path,),
+            ).fetchone()
+            if row is None:
+                self._begin()
+                return self._insert(document, path, digest)
+            identity, run, size, mtime_ns, kept, single, paged, state, beyond, done, failed = row
+            name = _name_of(document.relative, single, paged)
+            if run == self.run:
+                return Entry(id=identity, state="repeated", name=name)
+            if digest is not None and kept is not None:
+                changed = digest != kept
+            else:
+                changed = (size, mtime_ns) != (document.size, document.mtime_ns)
+            if changed:
+                self._begin()
+                self._forget(identity)
+                # Its lines that are already in shards of earlier runs do not count any more.
+                self._db.execute("INSERT OR REPLACE INTO stale VALUES (?, ?)", (path, self.run))
+                self._db.execute(
+                    "UPDATE documents SET run = ?, size = ?, mtime_ns = ?, digest = ?, state = ?, pages = NULL,"
+                    " beyond = 0, done = 0, failed = 0 WHERE path = ?",
+                    (self.run, document.size, document.mtime_ns, digest, _OPEN, path),
+                )
+                self._open[identity] = _Open(path, document.path, None, 0, 0)
+                return Entry(id=identity, state="new", name=name, stale_pages=beyond)
+            if may_repeat or state == _OPEN:
+                self._begin()
+                self._db.execute("UPDATE documents SET run = ? WHERE path = ?", (self.run, path))
+            return self._known(document, path, identity, name, state, done, failed)
+
+    def _known(
+        self, document: Document, path: bytes, identity: int, name: OutputName, state: int, done: int, failed: int
+    ) -> Entry:
+        if state != _OPEN:
+            word: State = "done" if state == _DONE else "failed"
+            return Entry(id=identity, state=word, name=name, done_pages=done, failed_pages=failed)
+        return self._reopen(document, path, identity, name)
+
+    def forget_failures(self, document: Document, entry: Entry) -> Entry:
+        """Expect the failed pages of a document once more; its other pages stay done."""
+        path = os.fsencode(document.relative)
+        with self._errors("written"):
+            self._begin()
+            self._db.execute("DELETE FROM failures WHERE document = ?", (entry.id,))
+            self._db.execute("UPDATE documents SET state = ?, failed = 0 WHERE path = ?", (_OPEN, path))
+            return self._reopen(document, path, entry.id, entry.name)
+
+    def _reopen(self, document: Document, path: bytes, identity: int, name: OutputName) -> Entry:
+        """A document some of whose pages may have ended."""
+        done = [page for (page,) in self._db.execute("SELECT page FROM pages WHERE document = ?", (identity,))]
+        failed = [
+            page
+            for (page,) in self._db.execute(
+                "SELECT page FROM failures WHERE document = ? AND page >= 0", (identity,)
+            )
+        ]  # fmt: skip
+        self._open[identity] = _Open(path, document.path, None, len(done), len(failed))
+        return Entry(
+            id=identity,
+            state="open",
+            name=name,
+            done=merged([(page, page + 1) for page in (*done, *failed)]),
+            done_pages=len(done),
+            failed_pages=len(failed),
+        )
+
+    def _insert(self, document: Document, path: bytes, digest: bytes | None) -> Entry:
+        """Take a document in under a name that no other has, whichever documents there were in earlier runs."""
+        identity = self._next_id
+        name = document.name()
+        if self._is_taken(name, document.relative) or not self._try_insert(document, path, digest, identity, name):
+            name = hashed_name(document.relative)
+            if not self._try_insert(document, path, digest, identity, name):
+                raise OutputError(f"{printable(document.path)}: no name could be found for its outputs")
+        self._next_id += 1
+        self._open[identity] = _Open(path, document.path, None, 0, 0)
+        return Entry(id=identity, state="new", name=name)
+
+    def _try_insert(
+        self, document: Document, path: bytes, digest: bytes | None, identity: int, name: OutputName
+    ) -> bool:
+        plain = split_suffix(document.relative)[0].replace(os.sep, "/")
+        try:
+            self._db.execute(
+                "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, 0, 0, 0)",
+                (
+                    path,
+                    identity,
+                    self.run,
+                    document.size,
+                    document.mtime_ns,
+                    digest,
+                    None if name.single == plain else name.single,
+                    None if name.paged == name.single else name.paged,
+                    _key_of(name.single),
+                    _OPEN,
+                ),
+            )
+        except sqlite3.IntegrityError:
+            return False
+        return True
+
+    def _is_taken(self, name: OutputName, relative: str) -> bool:
+        """Whether pages of this document and of one that is not there any more could be called the same.
+
+        Of documents that are there `output_name` has thought already.
+        """
+        folder, _, last = name.single.rpartition("/")
+        whole = stem_of_page(last)
+        if whole is not None and "~" not in whole:
+            above = f"{folder}/{whole}" if folder else whole
+            found = self._db.execute("SELECT single, paged FROM documents WHERE name_key = ?", (_key_of(above),))
+            if any(paged is None for _, paged in found):
+                return True
+        if name.paged != name.single or "~" in last:
+            return False
+        # Documents called like pages of this one; "0" to "9" are followed by ":".
+        stem = os.fsencode(split_suffix(relative)[0])
+        rows = self._db.execute("SELECT path FROM documents WHERE path >= ? AND path < ?", (stem + b"_0", stem + b"_:"))
+        for (path,) in rows:
+            beside = split_suffix(os.path.basename(os.fsdecode(path)))[0]  # noqa: PTH119
+            if stem_of_page(beside) is not None:
+                return True
+        return False
+
+    def _forget(self, identity: int) -> None:
+        self._db.execute("DELETE FROM pages WHERE document = ?", (identity,))
+        self._db.execute("DELETE FROM failures WHERE document = ?", (identity,))
+
+    # What becomes of documents.
+
+    def expanded(self, identity: int, pages: int, *, beyond: int) -> None:
+        """A document has so many pages in all that are to be done, those of earlier runs included.
+
+        `beyond`: index after the last of them (0-based).
+        """
+        state = self._open[identity]
+        state.pages = pages
+        with self._errors("written"):
+            self._begin()
+            self._db.execute(
+                "UPDATE documents SET pages = ?, beyond = max(beyond, ?) WHERE path = ?", (pages, beyond, state.path)
+            )
+            self._close_if_over(identity, state)
+
+    def page_done(self, identity: int, page: int | None, *, line: Line | None = None) -> None:
+        """The files of a page are in place; `page` is None for the only one of a document."""
+        state = self._open[identity]
+        with self._errors("written"):
+            self._begin()
+            if line is not None:
+                self._shards[line.shard] = max(line.end, self._shards.get(line.shard, 0))
+            state.done += 1
+            if page is None:
+                state.pages = state.done + state.failed
+            else:
+                self._db.execute("INSERT OR REPLACE INTO pages VALUES (?, ?)", (identity, page))
+            self._close_if_over(identity, state)
+
+    def page_failed(self, identity: int, page: int | None, failure: Failure) -> None:
+        """A page has failed for good, or the document if `page` is None."""
+        state = self._open[identity]
+        with self._errors("written"):
+            self._begin()
+            row = FailureRow.of(state.name, page, failure)
+            self._db.execute(
+                "INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (identity, _WHOLE if page is None else page, row.input, row.category, row.message, row.detail,
+                 row.attempts, row.slot, row.signal),
+            )  # fmt: skip
+            state.failed += 1
+            if page is None:
+                state.pages = state.done + state.failed
+            self._close_if_over(identity, state)
+
+    def _close_if_over(self, identity: int, state: _Open) -> None:
+        if state.pages is None or state.done + state.failed < state.pages:
+            return
+        self._db.execute(
+            "UPDATE documents SET state = ?, pages = ?, beyond = max(beyond, 1), done = ?, failed = ? WHERE path = ?",
+            (_FAILED if state.failed else _DONE, state.pages, state.done, state.failed, state.path),
+        )
+        if not state.failed:
+            self._db.execute("DELETE FROM pages WHERE document = ?", (identity,))
+        del self._open[identity]
+
+    # Aggregated lines.
+
+    def shards(self) -> dict[str, Shard]:
+        """How far each file of lines counts, by name."""
+        with self._errors("read"):
+            rows = self._db.execute("SELECT name, run, folder, size FROM shards ORDER BY name").fetchall()
+        return {name: Shard(run=run, folder=folder, size=size) for name, run, folder, size in rows}
+
+    def stale(self) -> dict[str, int]:
+        """Documents whose lines from before a run do not count any more: relative path and that run."""
+        with self._errors("read"):
+            return {os.fsdecode(path): run for path, run in self._db.execute("SELECT path, run FROM stale")}
+
+    def replace_shard(self, name: str, by: str, size: int) -> None:
+        """Another file holds the lines of this one that count."""
+        with self._errors("written"):
+            self._begin()
+            self._db.execute("UPDATE shards SET name = ?, size = ? WHERE name = ?", (by, size, name))
+
+    def stale_dropped(self) -> None:
+        """No shard holds lines of stale documents any more."""
+        with self._errors("written"):
+            self._begin()
+            self._db.execute("DELETE FROM stale")
+
+    # Reading.
+
+    def failures(self) -> Iterator[FailureRow]:
+        """All failures, in the order of documents as they were first met, pages ascending."""
+        with self._errors("read"):
+            rows = self._db.execute(
+                "SELECT input, page, category, message, detail, attempts, slot, signal FROM failures"
+                " ORDER BY document, page"
+            )
+            for name, page, category, message, detail, attempts, slot, number in rows:
+                yield FailureRow(
+                    input=name, page_index=None if page == _WHOLE else page, category=category, message=message,
+                    detail=detail, attempts=attempts, slot=slot, signal=number,
+                )  # fmt: skip
+
+    def outputs(self) -> Iterator[tuple[OutputName, int]]:
+        """Each document's name, and of how many pages, counted from the first, there may be files."""
+        with self._errors("read"):
+            for path, single, paged, beyond in self._db.execute("SELECT path, single, paged, beyond FROM documents"):
+                yield _name_of(os.fsdecode(path), single, paged), beyond
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """A file of aggregated lines."""
+
+    run: int
+    """In which it was written."""
+    folder: str
+    """The input folder as it was given then: what the paths in its lines begin with."""
+    size: int
+    """Bytes that count."""
+
+
+def _name_of(relative: str, single: str | None, paged: str | None) -> OutputName:
+    if single is None:
+        single = split_suffix(relative)[0].replace(os.sep, "/")
+    return OutputName(single=single, paged=single if paged is None else paged)
+
+
+def _key_of(name: str) -> int:
+    """Sixty-four bits that stand for a name on a file system that knows no case."""
+    digest = hashlib.blake2b(os.fsencode(name_key(name)), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+def _text(text: str) -> str:
+    """As SQLite can hold it: undecodable bytes of a file name are lone surrogates, which UTF-8 has not."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

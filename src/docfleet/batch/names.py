@@ -1,0 +1,139 @@
+"""What the files of a document are called: the reference script's names where those are unambiguous, else others.
+
+      scans/a.jpg                   scans/a              -> scans/a.json
+      scans/a.jpg beside a.png      scans/a~jpg          -> scans/a~jpg.json
+      scans/a.pdf                   scans/a_<page>       -> scans/a_0.json, scans/a_1.json, ...
+      scans/a_1.jpg beside a.pdf    scans/a_1~jpg        a_1 is page 1 of a.pdf
+      scans/a.jpg beside A.jpg      scans/a~<hash>       they differ in case alone
+      scans/two<newline>lines.png   scans/two_lines~<hash>
+      scans/a.img beside a.jpg      scans/a~<hash>       .img is no suffix that is taken from folders
+
+A name is a function of the document's own path and of the names beside it, not of the order in which documents were
+met: two runs that list in different orders give the same names. It is one-to-one, also where a file system takes
+capital letters for small ones and composed letters for decomposed ones:
+
+- A short name holds no `~`, and no other document of its folder has its stem; where its own suffix is not one that is
+  taken from folders, no other entry at all.
+- A suffix name ends in `~` and a suffix that is taken from folders. Its stem holds no `~`, and no other entry of its
+  folder has its name.
+- A hashed name ends in `~` and sixteen hexadecimal digits, a hash of the whole path.
+- Names of pages end in `_<number>`. A short name of a plain image does not end so where a document of pages beside it
+  has the rest as its stem, and then the pages are no short names either.
+
+Folders keep their names unless those could not be told apart, or could be taken for a file that a job writes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from docfleet.batch.folder import OWN
+from docfleet.batch.siblings import PAGED_SUFFIXES, Siblings, name_key, split_suffix, stem_of_page
+from docfleet.documents.folders import is_document_name
+
+_LONGEST = 120
+"""Bytes of a stem: what is appended (a hash, a page, a key, a suffix) has to fit into the usual 255 with it."""
+_ENDS_IN_A_HASH = re.compile(r"~[0-9a-f]{16}$")
+_LOOKS_WRITTEN = re.compile(r"\.[a-z0-9]{2,5}$", re.IGNORECASE)
+_FORBIDDEN = frozenset('<>:"|?*\\/')
+_RESERVED = frozenset(
+    ["con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))]
+)
+"""What no file may be called on Windows: outputs are carried about."""
+
+SiblingsOf = Callable[[str], Siblings]
+"""Of a folder, by its path relative to the input folder; `""` is that folder itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputName:
+    """Where the files of a document go: below the output folder, `/` between folders, without a suffix."""
+
+    single: str
+    """Of a document that is a plain image."""
+    paged: str
+    """Of a document of pages; page 7 (0-based) is `<paged>_7`."""
+
+    def of(self, page_index: int | None) -> str:
+        """The name of one page."""
+        return self.single if page_index is None else f"{self.paged}_{page_index}"
+
+
+def output_name(relative: str, siblings_of: SiblingsOf) -> OutputName:
+    """The name of a document at `relative`, a path below the input folder with the platform's separators."""
+    folder, name = os.path.split(relative)
+    place = output_folder(folder, siblings_of)
+    single, paged = _file_names(relative, name, siblings_of(folder))
+    return OutputName(single=place + single, paged=place + paged)
+
+
+def hashed_name(relative: str) -> OutputName:
+    """A name that no other document can have, whatever lies beside it."""
+    folder, name = os.path.split(relative)
+    hashed = f"{_hashed_folder(folder)}/{_hashed(name, relative)}" if folder else _hashed(name, relative)
+    return OutputName(single=hashed, paged=hashed)
+
+
+def output_folder(folder: str, siblings_of: SiblingsOf) -> str:
+    """The folder that outputs of documents in `folder` go to: `""`, or with a `/` at its end."""
+    result = ""
+    above = ""
+    for part in folder.split(os.sep) if folder else []:  # noqa: PTH206 - a relative one; "." would vanish in a Path
+        whole = os.path.join(above, part)  # noqa: PTH118 - relative, as everything here
+        keep = _is_plain(part) and not _LOOKS_WRITTEN.search(part) and not _ENDS_IN_A_HASH.search(part)
+        if not above and name_key(part) == OWN:
+            keep = False
+        if keep and siblings_of(above).shares_name(part):
+            keep = False
+        result += f"{part if keep else _hashed(part, whole)}/"
+        above = whole
+    return result
+
+
+def _file_names(relative: str, name: str, beside: Siblings) -> tuple[str, str]:
+    """Names for a plain image and for pages, without the folder."""
+    stem, suffix = split_suffix(name)
+    suffix = suffix.lower()
+    hashed = _hashed(stem, relative)
+    if "~" in stem or not _is_plain(name) or beside.shares_name(name):
+        return hashed, hashed
+    usual = is_document_name(name)
+    long = f"{stem}~{suffix[1:]}" if usual and suffix else hashed
+    if beside.shares_stem(stem) or not (usual or beside.is_only(stem)):
+        return long, long
+    whole = stem_of_page(stem)
+    single = long if whole is not None and beside.has_paged(whole) else stem
+    paged = stem if suffix in PAGED_SUFFIXES and not beside.has_numbered(stem) else long
+    return single, paged
+
+
+def _is_plain(name: str) -> bool:
+    """Whether any file system can hold the name, with what is appended, as it is."""
+    return (
+        name.isprintable()
+        and len(os.fsencode(name)) <= _LONGEST
+        and _FORBIDDEN.isdisjoint(name)
+        and name == name.strip()
+        and not name.endswith(".")
+        and name.partition(".")[0].lower() not in _RESERVED
+        and name_key(name).isprintable()
+    )
+
+
+def _hashed_folder(folder: str) -> str:
+    return _hashed(folder.rpartition(os.sep)[2], folder)
+
+
+def _hashed(name: str, whole: str) -> str:
+    """`name` as far as it is harmless, and what tells it from all others."""
+    harmless = "".join(
+        character if character.isprintable() and character not in _FORBIDDEN else "_" for character in name
+    ).strip(" .")
+    # Cut by bytes, and not in the middle of a character.
+    harmless = os.fsencode(harmless)[:_LONGEST].decode("utf-8", "ignore").rstrip(" .")
+    digest = hashlib.blake2b(os.fsencode(whole), digest_size=8).hexdigest()
+    return f"{harmless}~{digest}"

@@ -1,0 +1,255 @@
+"""`docfleet run`: the batch job. Its own flags, and those of the pipeline that `--pipeline` names.
+
+--pipeline PaddleOCR --lang en ...  --RunCommand-->  job flags + flags_of(OCROptions)
+--options FILE (YAML, JSON) <-- overruled by flags --parse--> OCROptions, JobOptions --> docfleet.batch.run
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from docfleet.cli.flags import CONTEXT, flags_of, given
+from docfleet.errors import UsageError
+from docfleet.pipelines.catalog import Entry, find, known_names
+from docfleet.pipelines.options import parse
+
+if TYPE_CHECKING:
+    from docfleet.batch.options import JobOptions
+    from docfleet.pipelines.common import CommonOptions
+
+_OURS = ("instances_per_device", "batch_size", "timeout", "executor", "ordered")
+"""Options of pipelines that a job has flags of its own for, or decides itself."""
+_TIMEOUT_S = 300.0
+
+
+class NumberOrAuto(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic since click 8.5
+    """A whole number from 1, or `auto`, which is None."""
+
+    name = "N|auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        if value is None or isinstance(value, int) or str(value).strip().lower() == "auto":
+            return value if isinstance(value, int) else None
+        try:
+            number = int(value)
+        except ValueError:
+            number = 0
+        if number < 1:
+            self.fail(f"{value!r} is neither auto nor a whole number from 1", param, ctx)
+        return number
+
+
+class RunCommand(click.Command):
+    """Takes the flags of whichever pipeline is named beside its own."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        name = _value_of("pipeline", args)
+        if name is not None:
+            self.params = [*self.params, *_pipeline_flags(find(name), {param.name for param in self.params})]
+        return super().make_context(info_name, args, parent, **extra)
+
+
+def _value_of(flag: str, args: list[str]) -> str | None:
+    """The value of a flag among arguments that are not parsed yet."""
+    for place, argument in enumerate(args):
+        name, equals, value = argument.partition("=")
+        if name.startswith("--") and name[2:].replace("-", "_") == flag:
+            return value if equals else args[place + 1] if place + 1 < len(args) else None
+    return None
+
+
+def _pipeline_flags(entry: Entry, taken: set[str | None]) -> list[click.Parameter]:
+    holder = click.Command("options")
+    flags_of(entry.load_options())(holder)
+    return [param for param in holder.params if param.name not in taken and param.name not in _OURS]
+
+
+@click.command(name="run", cls=RunCommand, context_settings=CONTEXT)
+@click.option("--pipeline", required=True, metavar="NAME",
+              help=f"what to run: {', '.join(known_names())}, or module:Class; its options are flags too")  # fmt: skip
+@click.option("--input_dir", metavar="FOLDER", help="where the documents are")
+@click.option("--input_list", metavar="FILE",
+              help="do the files that FILE names, a path a line, relative to the input folder; - is stdin")  # fmt: skip
+@click.option("--input_glob_pattern", default="*", show_default=True, metavar="PATTERN",
+              help="which entries of the input folder, as Path.glob has it: * everything, '**/*.jpg' at any depth;"
+              " a folder that matches is walked")  # fmt: skip
+@click.option("--output_dir", default="output", show_default=True, metavar="FOLDER", help="where results go")
+@click.option("--save", default="json", show_default=True, metavar="KINDS",
+              help="what is saved of each page, commas between: json, txt; jsonl is one aggregated output")  # fmt: skip
+@click.option("--pages", metavar="PAGES", help="which pages of documents, as 1-5,9,20- (default: all)")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="do the first N documents and no more")
+@click.option(
+    "--options", "options_file", metavar="FILE", help="options of the pipeline, YAML or JSON; flags overrule it"
+)
+@click.option("--instances_per_device", type=NumberOrAuto(), default="auto", show_default=True,
+              help="instances on each device; auto: one for each core if memory allows, one on a GPU")  # fmt: skip
+@click.option("--batch_size", type=NumberOrAuto(), default="auto", show_default=True,
+              help="most pages that an instance processes together; auto: 1 on CPUs, 8 on GPUs")  # fmt: skip
+@click.option("--resume/--fresh", "resume", default=True,
+              help="go on with what is in the output folder, or remove its results and start over")  # fmt: skip
+@click.option("--retry_failed", is_flag=True, help="do pages again that failed in earlier runs")
+@click.option("--moved", is_flag=True, help="the input folder is the one of the earlier runs under another name")
+@click.option("--timeout", type=click.FloatRange(min=0), default=_TIMEOUT_S, show_default=True, metavar="SECONDS",
+              help="how long a page may take before its worker is replaced; 0 for no limit")  # fmt: skip
+@click.option("--max_failures", metavar="N|P%", help="give up after so many failed pages of this run")
+@click.option("--fingerprint", type=click.Choice(["stat", "content"]), default="stat", show_default=True,
+              help="how a changed document is noticed: by size and time of change, or by reading it")  # fmt: skip
+@click.option("--fsync", is_flag=True, help="count a page only when its files are on the disk, past all caches")
+@click.option("--verify", type=click.IntRange(min=0), default=0, metavar="N",
+              help="do N pages of this run again on one fresh instance and compare")  # fmt: skip
+@click.option("--dry_run", is_flag=True, help="only list documents, pages and the names of outputs")
+@click.option("--progress", type=click.Choice(["auto", "rich", "plain", "none"]), default="auto", show_default=True,
+              help="drawn on a terminal, as lines, or not at all")  # fmt: skip
+@click.option("--quiet", is_flag=True, help="say only what went wrong")
+@click.option("--log_file", metavar="FILE", help="also append what happens to FILE, with times")
+def command(pipeline: str, **flags: Any) -> int:
+    """Run a pipeline over a folder as a batch job.
+
+    Kill it at any moment and give the same command again: it goes on, page by page. Results go to the output folder
+    under the documents' relative folders; what the job knows of itself is in its _docfleet. docfleet status OUTPUT_DIR
+    tells how it is doing, docs/run.md how to operate it.
+
+    Exit status: 0 all done; 1 some inputs failed, all others are done; 2 wrong usage, nothing found, or another job
+    is writing to the folder; 3 nothing could start; 4 could not go on, or is inconsistent; 130 interrupted, 143
+    terminated.
+    """
+    entry = find(pipeline)
+    options = _pipeline_options(entry, flags)
+    job = _job_options(flags)
+    with _logging(flags["log_file"]):
+        if flags["dry_run"]:
+            from docfleet.batch.dry_run import dry_run
+
+            return dry_run(entry.load(), options, job, click.echo)
+        return _run(entry, options, job, flags)
+
+
+def _run(entry: Entry, options: CommonOptions, job: JobOptions, flags: dict[str, Any]) -> int:
+    from docfleet.batch.run import Screen, run_job
+    from docfleet.cli.models import rich_progress
+    from docfleet.report.progress import NullDisplay, display_for
+
+    quiet: bool = flags["quiet"]
+    with contextlib.ExitStack() as stack:
+        fetching = None if quiet else stack.enter_context(rich_progress())
+        display = display_for(flags["progress"], sys.stderr, quiet=quiet) if not quiet else NullDisplay()
+        stack.callback(display.close)
+        screen = Screen(display=display, stream=sys.stderr, quiet=quiet, progress=fetching, command=_this_command())
+        return run_job(entry.load(), options, job, screen)
+
+
+def _this_command() -> str:
+    """What a person types to go on: without what applied to this one run."""
+    words = [word for word in sys.argv[1:] if word.replace("-", "_") not in ("__fresh", "__moved")]
+    return shlex.join(["docfleet", *words])
+
+
+def _pipeline_options(entry: Entry, flags: dict[str, Any]) -> CommonOptions:
+    from docfleet.batch.sizes import sized
+
+    declared = entry.load_options()
+    values = _from_file(flags["options_file"]) if flags["options_file"] else {}
+    if idle := [name for name in ("executor", "ordered", "on_error") if name in values]:
+        raise UsageError(f"--options: {', '.join(idle)} cannot be set for a batch job")
+    names = {param.name for param in _pipeline_flags(entry, set())}
+    values |= given({name: value for name, value in flags.items() if name in names})
+    values |= given({name: flags[name] for name in ("instances_per_device", "batch_size")})
+    if flags["timeout"] != _TIMEOUT_S or "timeout" not in values:
+        values["timeout"] = flags["timeout"] or None
+    return sized(parse(declared, values))
+
+
+def _from_file(path: str) -> dict[str, Any]:
+    import yaml
+
+    try:
+        # JSON is YAML, but for tabs; safe_load makes plain values only.
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"--options {path}: {error.strerror or error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"--options {path}: neither YAML nor JSON: {' '.join(str(error).split())}") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
+        raise UsageError(f"--options {path}: it should hold names of options with their values")
+    return values
+
+
+def _job_options(flags: dict[str, Any]) -> JobOptions:
+    from docfleet.batch.options import JobOptions, MaxFailures
+    from docfleet.batch.selection import PageSelection
+
+    if flags["input_dir"] is None and flags["input_list"] is None:
+        raise UsageError("name an input: --input_dir FOLDER, or --input_list FILE")
+    if not flags["output_dir"]:
+        raise UsageError("--output_dir is empty: name a folder")
+    return JobOptions(
+        input_dir=flags["input_dir"],
+        output_dir=Path(flags["output_dir"]),
+        pattern=flags["input_glob_pattern"],
+        input_list=None if flags["input_list"] is None else _lines_of(flags["input_list"]),
+        saves=tuple(dict.fromkeys(word for part in flags["save"].split(",") if (word := part.strip().lower()))),
+        pages=None if flags["pages"] is None else PageSelection.parse(flags["pages"]),
+        fresh=not flags["resume"],
+        moved=flags["moved"],
+        retry_failed=flags["retry_failed"],
+        max_failures=None if flags["max_failures"] is None else MaxFailures.parse(flags["max_failures"]),
+        limit=flags["limit"],
+        by_content=flags["fingerprint"] == "content",
+        fsync=flags["fsync"],
+        verify=flags["verify"],
+    )
+
+
+def _lines_of(path: str) -> Iterator[str]:
+    """The lines of a list, read as they are needed; undecodable names stay what they are."""
+    if path == "-":
+        return (os.fsdecode(line) for line in sys.stdin.buffer)
+    try:
+        file = Path(path).open("rb")  # noqa: SIM115 - read to its end, and closed with the program
+    except OSError as error:
+        raise UsageError(f"--input_list {path}: {error.strerror or error}") from error
+    return (os.fsdecode(line) for line in file)
+
+
+@contextlib.contextmanager
+def _logging(log_file: str | None) -> Iterator[None]:
+    """While entered, what happens is appended to the file too."""
+    if log_file is None:
+        yield
+        return
+    try:
+        handler = logging.FileHandler(log_file, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise UsageError(f"--log_file {log_file}: {error.strerror or error}") from error
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setLevel(logging.INFO)
+    root = logging.getLogger()
+    ours = logging.getLogger("docfleet")
+    before = ours.level
+    others = [(each, each.level) for each in root.handlers]
+    # The terminal keeps to what it showed; the file gets more.
+    for each, _ in others:
+        each.setLevel(max(each.level, root.level))
+    ours.setLevel(min(logging.INFO, before or root.level))
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        handler.close()
+        ours.setLevel(before)
+        for each, level in others:
+            each.setLevel(level)
