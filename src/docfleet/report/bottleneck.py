@@ -47,14 +47,22 @@ class SlotSeconds(Protocol):
 
 def sentence(slots: Sequence[SlotSeconds]) -> str:
     """Where the instances' time went, and what therefore limits the speed; or that it is too early to say."""
+    if found := verdict(slots):
+        return found
+    pages, seconds = sum(slot.pages for slot in slots), sum(map(_total, slots))
+    return (
+        f"too little was done to say what limits the speed ({plural(pages, 'page')} and {seconds:.0f} s on "
+        f"{plural(len(slots), 'instance')})"
+    )
+
+
+def verdict(slots: Sequence[SlotSeconds]) -> str | None:
+    """What limits the speed, as a sentence; None while too little was done to say."""
     working = [slot for slot in slots if _total(slot) > 0]
     pages = sum(slot.pages for slot in working)
-    seconds = sum(_total(slot) for slot in working)
+    seconds = sum(map(_total, working))
     if not working or pages < _PAGES_EACH * len(working) or seconds < _SECONDS_EACH * len(working):
-        return (
-            f"too little was done to say what limits the speed ({plural(pages, 'page')} and {seconds:.0f} s on "
-            f"{plural(len(slots), 'instance')})"
-        )
+        return None
     busy = sum(slot.busy for slot in working) / seconds
     starved = sum(slot.starved for slot in working) / seconds
     blocked = sum(slot.blocked for slot in working) / seconds

@@ -1,14 +1,14 @@
 """The last lines of a job, for the person who started it: books, failures, what limited the speed, how to go on.
 
-    docfleet: some failed: 48,207 pages in 21:07, 38.0 pages/s
+    docfleet: done, but some failed: 48,210 pages in 21:07, 38.1 pages/s
 
-               found    done  failed  skipped  remaining
-    documents  3,100   3,099       1        0          0
-    pages     48,210  48,207       3        0          0
+                found    done  failed  skipped  remaining
+    documents   3,100   3,099       1        0          0
+    pages      48,210  48,207       3        0          0
 
-    3 failed:
-      scans/a.pdf page 3: it is encrypted; ...                                                       [input]
-    all of them: out/_docfleet/failures.jsonl
+    failed:
+      input: scans/a.pdf page 3: it cannot be decoded; ...
+      all of them: out/_docfleet/failures.jsonl
 
     2 instances busy 97 % of the time: computing is the limit
 
@@ -22,7 +22,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol, TextIO
 
-from rich.console import Console
 from rich.text import Text
 
 from docfleet.documents.sources import printable
@@ -69,12 +68,9 @@ def write_closing(
     if stream is None:
         return
     output = Output(stream)
-    console = Console(file=stream, highlight=False, markup=False, emoji=False)
-    # One print, through our own stream: a terminal that is gone must not cost the exit status.
-    with console.capture() as drawn:
-        for line in closing(summary, failures=failures, folder=folder, quiet=quiet):
-            console.print(line, soft_wrap=True)
-    output.write(drawn.get())
+    # In one piece, through our own stream: a terminal that is gone must not cost the exit status.
+    lines = output.drawn(closing(summary, failures=failures, folder=folder, quiet=quiet))
+    output.write("".join(f"{line}\n" for line in lines))
 
 
 def closing(summary: Summary, *, failures: Iterable[Failing], folder: Path, quiet: bool = False) -> list[Text]:
@@ -146,8 +142,8 @@ def _failures(summary: Summary, failures: Iterable[Failing], folder: Path) -> li
     if not failed:
         return []
     shown = list(itertools.islice(failures, FIRST))
-    lines = [Text(f"failed{f', the first {len(shown)}' if failed > len(shown) else ''}:", "red")]
-    lines += [Text(f"  {_failure(failure)}") for failure in shown]
+    first = f", the first {len(shown)}" if 0 < len(shown) < failed else ""
+    lines = [Text(f"failed{first}:", "red"), *(Text(f"  {_failure(failure)}") for failure in shown)]
     lines.append(Text(f"  all of them: {printable(str(folder / 'failures.jsonl'))}"))
     return lines
 
@@ -162,10 +158,11 @@ def _failure(failure: Failing) -> str:
 
 
 def _rest(summary: Summary) -> list[Text]:
-    if not (summary.pages.remaining or summary.documents.remaining or summary.stopped):
+    documents, pages = summary.documents.remaining, summary.pages.remaining
+    if not (documents or pages or summary.stopped):
         return []
-    pages = f", {plural(summary.pages.remaining, 'page')} that are known of" if summary.pages.remaining else ""
-    return [
-        Text(f"not done yet: {plural(summary.documents.remaining, 'document')}{pages}", "yellow"),
-        Text(f"  to go on:  {printable(summary.command)}"),
-    ]
+    known = [plural(documents, "document")] if documents else []
+    known += [f"{plural(pages, 'page')} that are known of"] if pages else []
+    known += [] if summary.listed else ["what was not found yet: the search for documents did not come to its end"]
+    lines = [Text(f"not done yet: {', '.join(known)}", "yellow")] if known else []
+    return [*lines, Text(f"to go on:  {printable(summary.command)}")]

@@ -51,7 +51,7 @@ class NoteLimit:
 
 
 class LineStream(io.TextIOBase):
-    """A text stream that hands on each whole line. Any thread may write."""
+    """A text stream that hands on each whole line, as a terminal would show it. Any thread may write."""
 
     def __init__(self, take: Callable[[str], None], *, encoding: str = "utf-8") -> None:
         self._take = take
@@ -72,16 +72,23 @@ class LineStream(io.TextIOBase):
     def write(self, text: str) -> int:
         """Take in text; lines that it completes are handed on."""
         with self._lock:
-            *lines, self._begun = (self._begun + text).split("\n")
+            *lines, begun = (self._begun + text).split("\n")
+            self._begun = _as_shown(begun)
         for line in lines:
-            self._take(line.rstrip("\r"))
+            self._take(_as_shown(line).rstrip("\r"))
         return len(text)
 
     def rest(self) -> str:
         """What was written after the last end of a line; forgotten here."""
         with self._lock:
             begun, self._begun = self._begun, ""
-        return begun
+        return begun.rstrip("\r")
+
+
+def _as_shown(line: str) -> str:
+    """What is left of a line that was written over (`10 %\r20 %`). Progress bars may never come to its end."""
+    end = len(line.rstrip("\r"))
+    return line[line.rfind("\r", 0, end) + 1 :]
 
 
 @contextlib.contextmanager

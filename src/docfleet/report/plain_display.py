@@ -78,7 +78,7 @@ def line_of(view: JobView) -> str:
         parts.append(f"about {about(view.eta)} left")
     parts.append(states_of(view))
     if view.stopping:
-        parts.append(f"stopping: {view.stopping}")
+        parts.append(f"stopping: {printable(view.stopping)}")
     return "; ".join(part for part in parts if part)
 
 

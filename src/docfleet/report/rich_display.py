@@ -13,8 +13,6 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from rich.console import Console
-
 from docfleet.documents.sources import printable
 from docfleet.report.notes import NoteLimit, captured
 from docfleet.report.output import Output
@@ -33,7 +31,6 @@ class RichDisplay:
 
     def __init__(self, stream: TextIO, *, now: Callable[[], float] = time.monotonic) -> None:
         self._output = Output(stream)
-        self._console = Console(file=stream, force_terminal=True, highlight=False, markup=False, emoji=False)
         self._stream = stream
         self._now = now
         # Guards what follows. Log records come in from the threads that log.
@@ -77,13 +74,8 @@ class RichDisplay:
         width, height = self._size()
         room = min(height - 1, max(_LEAST_HEIGHT, int(height * _SHARE)))
         # One column is left free: in the last one terminals differ in where the cursor goes.
-        self._console.width = width - 1
-        with self._console.capture() as drawn:
-            self._console.print(
-                panel(view, width=width - 1, height=room, ascii_only=self._output.ascii_only), soft_wrap=False
-            )
-        lines = drawn.get().splitlines()
-        self._region.paint([line.rstrip(" ") for line in lines[:room]])
+        lines = panel(view, width=width - 1, height=room, ascii_only=self._output.ascii_only)
+        self._region.paint([line.rstrip(" ") for line in self._output.drawn(lines, force=True)])
 
     def _size(self) -> tuple[int, int]:
         """Columns and lines of the terminal, now."""

@@ -119,6 +119,8 @@ class Summary:
     """A shell command that goes on with this job, or does it again."""
     stopped: str | None = None
     """Why it ended before its time; None if it did not."""
+    listed: bool = True
+    """Whether all documents were looked up before it ended. If not, there are more than were found."""
     slots: tuple[SlotSummary, ...] = ()
     weights: tuple[Weights, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from docfleet.documents.sources import printable
 from docfleet.report.view import Tally
 
 
@@ -54,10 +55,16 @@ _TWO_MINUTES = 120
 
 
 def size(number: int) -> str:
-    """Bytes in powers of 1000: `850 MB`, `1.2 GB`."""
-    from rich.filesize import decimal
-
-    return decimal(number) if number < 10**9 else f"{number / 10**9:,.1f} GB" if number < 10**12 else decimal(number)
+    """Bytes in powers of 1000, in at most seven characters below a petabyte: `850 MB`, `1.2 GB`."""
+    if number < 1000:
+        return f"{number} B"
+    value = float(number)
+    for unit in ("kB", "MB", "GB", "TB", "PB"):
+        value /= 1000
+        # Not 1000: what is nearly a thousand of this unit is rounded to one of the next.
+        if value < 999.5 or unit == "PB":
+            break
+    return f"{value:,.{1 if value < 99.95 else 0}f} {unit}"
 
 
 def percent(share: float) -> str:
@@ -73,24 +80,35 @@ def percent(share: float) -> str:
 def shorten(text: str, width: int, *, mark: str = "…") -> str:
     """`text` in at most `width` terminal cells, the middle left out: the end of a path says most, the start second.
 
-    Characters that cannot be shown are written as escapes first.
+    Characters that cannot be shown are written as escapes first. No character is parted from its accents.
     """
-    from rich.cells import cell_len, chop_cells, set_cell_size
-
-    from docfleet.documents.sources import printable
+    from rich.cells import cell_len
 
     text = printable(text)
     if cell_len(text) <= width:
         return text
     room = width - cell_len(mark)
     if room <= 0:
-        return set_cell_size(mark, max(0, width)).rstrip()
-    tail = room - room // 3
-    head_text = chop_cells(text, room // 3)[0] if room // 3 else ""
-    kept, cells = len(text), 0
-    while kept and (more := cells + cell_len(text[kept - 1])) <= tail:
-        kept, cells = kept - 1, more
-    return head_text + mark + text[kept:]
+        return mark[: max(0, width)]
+    head_cells = room // 3
+    if text.isascii():
+        return text[:head_cells] + mark + text[head_cells - room :]
+    head, cells = 0, 0
+    while (cells := cells + _cells(text[head])) <= head_cells:
+        head += 1
+    tail, cells = len(text), 0
+    while (cells := cells + _cells(text[tail - 1])) <= room - head_cells:
+        tail -= 1
+    while tail < len(text) and _cells(text[tail]) == 0:
+        tail += 1
+    return text[:head] + mark + text[tail:]
+
+
+def _cells(character: str) -> int:
+    """The most cells that a character adds: a variation selector may make the one before it wide."""
+    from rich.cells import cell_len
+
+    return 1 if character == "\ufe0f" else cell_len(character)
 
 
 def imbalance(name: str, tally: Tally) -> str:
