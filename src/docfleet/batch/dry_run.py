@@ -63,9 +63,9 @@ def dry_run(
 
 
 def _tasks(
-    documents: Iterator[Document], pages: PageSelection | None, names: dict[int, tuple[str, OutputName]]
+    documents: Iterator[Document | None], pages: PageSelection | None, names: dict[int, tuple[str, OutputName]]
 ) -> Iterator[Task]:
-    for number, document in enumerate(documents):
+    for number, document in enumerate(document for document in documents if document is not None):
         names[number] = printable(document.path), document.name()
         source = Source(document.path, error=document.problem)
         yield Task(

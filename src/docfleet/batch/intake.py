@@ -32,7 +32,7 @@ class Intake:
 
     def __init__(
         self,
-        documents: Iterable[Document],
+        documents: Iterable[Document | None],
         *,
         journal: Journal,
         ledger: Ledger,
@@ -45,7 +45,7 @@ class Intake:
     ) -> None:
         """
         Args:
-            documents: as the listing gives them.
+            documents: as the listing gives them; None where it has none yet.
             journal: knows what earlier runs did.
             ledger: is told of every document.
             settings: go with every page.
@@ -72,12 +72,12 @@ class Intake:
         since = time.monotonic()
         key = 0
         for document in self._documents:
-            task = self._task(key, document)
+            task = None if document is None else self._task(key, document)
             if task is not None:
                 yield task
                 key += 1
                 since = time.monotonic()
-            elif time.monotonic() - since > _PAUSE_S:
+            elif document is None or time.monotonic() - since > _PAUSE_S:
                 yield None
                 since = time.monotonic()
         self.exhausted = True

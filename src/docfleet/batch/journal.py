@@ -187,10 +187,9 @@ class Journal:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            raise OutputError(
-                f"{self._name} cannot be {what}: {error}; see that its disk has room and can be written to, or start "
-                "over with --fresh"
-            ) from error
+            damaged = getattr(error, "sqlite_errorname", "") in ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+            hint = "start over with --fresh" if damaged else "see that its disk has room and can be written to"
+            raise OutputError(f"{self._name} cannot be {what}: {error}; {hint}") from error
 
     def _meta(self, key: str) -> Any:
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()

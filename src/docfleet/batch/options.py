@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from docfleet.batch.selection import PageSelection
+from docfleet.documents.sources import printable
 from docfleet.errors import UsageError
 
 
@@ -69,3 +71,13 @@ class JobOptions:
     """Whether a page's files are on the disk, past all caches, before it counts as done."""
     verify: int = 0
     """How many of the pages done in this run to do again on one fresh instance, and compare."""
+
+    def to_plain(self) -> dict[str, Any]:
+        """For `summary.json`: plain values; of a list only whether there was one."""
+        plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return plain | {
+            "output_dir": printable(str(self.output_dir)),
+            "input_list": self.input_list is not None,
+            "pages": None if self.pages is None else self.pages.to_plain(),
+            "max_failures": None if self.max_failures is None else dataclasses.asdict(self.max_failures),
+        }

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from docfleet.batch import artefacts, shards
+from docfleet.batch.ahead import Ahead
 from docfleet.batch.folder import JobFolder
 from docfleet.batch.identity import INPUT, differences, identity_of
 from docfleet.batch.intake import Intake
@@ -81,8 +82,8 @@ def run_job(pipeline: type[Pipeline[Any, Any, Any]], options: CommonOptions, job
         return _Running(pipeline, prepared, options, job, screen, folder, listing, documents, began).run()
 
 
-def documents_of(job: JobOptions) -> tuple[Listing, Iterator[Document]]:
-    """The documents that a job is about, lazily. Raises UsageError where there can be none."""
+def documents_of(job: JobOptions) -> tuple[Listing, Iterator[Document | None]]:
+    """The documents that a job is about, lazily; None for "not yet". Raises UsageError where there are none."""
     folder = job.input_dir or ""
     name = printable(folder or os.curdir)
     if not os.path.exists(folder or os.curdir):  # noqa: PTH110
@@ -99,12 +100,14 @@ def documents_of(job: JobOptions) -> tuple[Listing, Iterator[Document]]:
     if output.is_dir():
         listing.leave_out(output)
     documents = listing.matches(job.pattern) if job.input_list is None else listing.listed(job.input_list)
-    first = next(documents, None)
+    ahead = Ahead(documents if job.limit is None else itertools.islice(documents, job.limit))
+    found = iter(ahead)
+    first = next((document for document in found if document is not None), None)
     if first is None:
         what = f"{job.pattern!r} matches nothing below {name}" if job.input_list is None else "the list names nothing"
         more = f"; {listing.skipped} files of suffixes that are not read were skipped" if listing.skipped else ""
         raise UsageError(f"there is nothing to do: {what}{more}")
-    return listing, itertools.islice(itertools.chain([first], documents), job.limit)
+    return listing, itertools.chain([first], found)
 
 
 class _Recorder(Watcher):
@@ -154,7 +157,7 @@ class _Running:
     screen: Screen
     folder: JobFolder
     listing: Listing
-    documents: Iterable[Document]
+    documents: Iterable[Document | None]
     began: float
     started: str = field(default_factory=lambda: _now())
 
@@ -313,16 +316,17 @@ class _Running:
         pages = ledger.page_tally()
         balanced = documents.balanced and pages.balanced
         reason = None if stop is None else stop.reason
+        word: Status | None = None
         if not balanced or (stop is None and (documents.remaining or pages.remaining or not intake.exhausted)):
-            status, reason = DocfleetError.exit_status, reason or "the books do not balance"
+            status, word, reason = DocfleetError.exit_status, Status.INCONSISTENT, reason or "the books do not balance"
         elif stop is not None:
             status = stop.status
         elif complaints:
-            status, reason = DocfleetError.exit_status, complaints[0]
+            status, word, reason = DocfleetError.exit_status, Status.INCONSISTENT, complaints[0]
         else:
             status = 1 if pages.failed or documents.failed else 0
         return Summary(
-            status=Status.of(status),
+            status=word or Status.of(status),
             exit_status=status,
             documents=documents,
             pages=pages,
@@ -343,13 +347,9 @@ class _Running:
         )
 
     def _resolved(self) -> dict[str, Any]:
-        job = dataclasses.asdict(self.job) | {
-            "input_list": self.job.input_list is not None,
-            "output_dir": printable(str(self.job.output_dir)),
-        }
         given = {name: value for name, value in dataclasses.asdict(self.options).items() if value is not None}
         plain: dict[str, Any] = json.loads(
-            json.dumps({"job": job, "given": given, "plan": self.prepared.plan.to_plain()}, default=str)
+            json.dumps({"job": self.job.to_plain(), "given": given, "plan": self.prepared.plan.to_plain()}, default=str)
         )
         return plain
 
@@ -359,8 +359,10 @@ class _Running:
         """Write the books. Where the disk does not take them the exit status says so; the last lines come anyhow."""
         trouble = ""
         try:
-            self._write_failures(journal)
-            summary.save(self.folder.summary)
+            # Where the folder was removed nothing is made again for the sake of its books.
+            if self.folder.own.is_dir():
+                self._write_failures(journal)
+                summary.save(self.folder.summary)
         except OSError as error:
             trouble = f"{printable(str(error.filename or self.folder.own))}: {error.strerror or error}"
         if trouble and summary.exit_status in (0, 1):

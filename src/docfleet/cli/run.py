@@ -216,7 +216,8 @@ def _job_options(flags: dict[str, Any]) -> JobOptions:
 def _lines_of(path: str) -> Iterator[str]:
     """The lines of a list, read as they are needed; undecodable names stay what they are."""
     if path == "-":
-        return (os.fsdecode(line) for line in sys.stdin.buffer)
+        # A copy, whose lock nobody needs when the program ends while a thread still waits for a line.
+        return (os.fsdecode(line) for line in os.fdopen(os.dup(sys.stdin.fileno()), "rb"))
     try:
         file = Path(path).open("rb")  # noqa: SIM115 - read to its end, and closed with the program
     except OSError as error:
