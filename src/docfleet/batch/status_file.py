@@ -26,6 +26,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from docfleet.documents.sources import printable
 from docfleet.report.view import JobView
 
 _LOG = logging.getLogger(__name__)
@@ -86,7 +87,7 @@ class Status:
     command: str
     """A shell command that goes on with this job."""
     folder: str
-    """The working directory in which the command has a meaning."""
+    """The working directory in which the command has a meaning; empty if it had been removed."""
     started: str
     """ISO 8601 with its offset from UTC."""
     written: str
@@ -102,10 +103,15 @@ class Status:
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        """The inverse of `to_plain`. Raises ValueError for what is not a status, or of another version's."""
+        """The inverse of `to_plain`. Raises ValueError for what is not a status, or in another version's format."""
         import msgspec
 
-        return msgspec.convert(plain, cls)
+        if isinstance(plain, Mapping) and plain.get("format") != _FORMAT:
+            raise ValueError(f"its format is {plain.get('format')!r}, this version of docfleet knows {_FORMAT}")
+        status = msgspec.convert(plain, cls)
+        if any(datetime.fromisoformat(time).tzinfo is None for time in (status.started, status.written)):
+            raise ValueError("its times do not tell their offset from UTC")
+        return status
 
     def age(self, now: datetime | None = None) -> float:
         """Seconds since it was written, by the clocks of both hosts; not negative."""
@@ -135,7 +141,7 @@ class StatusFile:
         self._status = Status(
             process=Process.this(),
             command=command,
-            folder=str(Path.cwd()),
+            folder=_working_directory(),
             started=_now(),
             written=_now(),
             view=None,
@@ -161,7 +167,7 @@ class StatusFile:
             _LOG.log(
                 logging.DEBUG if self._said else logging.WARNING,
                 "%s cannot be written: %s; `docfleet status` does not see this job as it is",
-                self._path,
+                printable(str(self._path)),
                 error.strerror or error,
             )
             self._said = True
@@ -177,12 +183,19 @@ def read_status(folder: Path) -> Status | None:
     except FileNotFoundError:
         return None
     except ValueError as error:
-        _LOG.warning("%s is not a status that this version understands: %s", folder / NAME, error)
+        _LOG.warning("%s is not a status that can be read: %s", printable(str(folder / NAME)), error)
         return None
 
 
 def _now() -> str:
     return datetime.now(UTC).astimezone().isoformat(timespec="seconds")
+
+
+def _working_directory() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return ""
 
 
 def _boot() -> str | None:
