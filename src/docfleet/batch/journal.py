@@ -249,13 +249,14 @@ class Journal:
         """
         path = os.fsencode(document.relative)
         with self._errors("written"):
+            # Also to read: outside of a transaction each look-up would lock the file and check it for changes.
+            self._begin()
             row = self._db.execute(
                 "SELECT id, run, size, mtime_ns, digest, single, paged, state, beyond, done, failed FROM documents"
                 " WHERE path = ?",
                 (path,),
             ).fetchone()
             if row is None:
-                self._begin()
                 return self._insert(document, path, digest)
             identity, run, size, mtime_ns, kept, single, paged, state, beyond, done, failed = row
             name = _name_of(document.relative, single, paged)
@@ -266,7 +267,6 @@ class Journal:
             else:
                 changed = (size, mtime_ns) != (document.size, document.mtime_ns)
             if changed:
-                self._begin()
                 self._forget(identity)
                 # Its lines that are already in shards of earlier runs do not count any more.
                 self._db.execute("INSERT OR REPLACE INTO stale VALUES (?, ?)", (path, self.run))
@@ -278,7 +278,6 @@ class Journal:
                 self._open[identity] = _Open(path, document.path, None, 0, 0)
                 return Entry(id=identity, state="new", name=name, stale_pages=beyond)
             if may_repeat or state == _OPEN:
-                self._begin()
                 self._db.execute("UPDATE documents SET run = ? WHERE path = ?", (self.run, path))
             return self._known(document, path, identity, name, state, done, failed)
 

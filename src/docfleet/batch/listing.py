@@ -24,7 +24,7 @@ from fnmatch import translate
 from functools import partial
 from pathlib import Path
 
-from docfleet.batch.names import OutputName, hashed_name, output_name
+from docfleet.batch.names import OutputName, hashed_name, output_folder, output_name
 from docfleet.batch.siblings import Siblings
 from docfleet.documents.folders import MAGIC_CHARACTERS, is_document_name
 from docfleet.errors import UsageError
@@ -68,6 +68,8 @@ class Listing:
         self._output: tuple[int, int] | None = None
         self.skipped = 0
         """Files met while walking that are of no suffix that is read."""
+        self._named_folder = "", ""
+        """The folder of the document that was named last, and where its outputs go."""
         self._siblings: OrderedDict[str, Siblings] = OrderedDict()
         self._walked: set[str] = set()
         """Matched folders that have been walked, and none below another."""
@@ -183,15 +185,21 @@ class Listing:
         return Document(path=path, relative=relative, problem=problem, name=partial(hashed_name, relative))
 
     def _document(self, path: str, relative: str) -> Document:
-        def name() -> OutputName:
-            return hashed_name(relative) if os.path.isabs(relative) else output_name(relative, self.siblings)  # noqa: PTH117
-
+        name = partial(self._name, relative)
         try:
             info = os.stat(path)  # noqa: PTH116
         except (OSError, ValueError):
             # Its worker will say what is wrong with it.
             return Document(path=path, relative=relative, name=name)
         return Document(path=path, relative=relative, size=info.st_size, mtime_ns=info.st_mtime_ns, name=name)
+
+    def _name(self, relative: str) -> OutputName:
+        if os.path.isabs(relative):  # noqa: PTH117
+            return hashed_name(relative)
+        folder = os.path.dirname(relative)  # noqa: PTH120
+        if folder != self._named_folder[0]:
+            self._named_folder = folder, output_folder(folder, self.siblings)
+        return output_name(relative, self.siblings, place=self._named_folder[1])
 
     def _relative(self, whole: str) -> str | None:
         """Below the input folder, by names alone: links are not resolved, so that the same list means the same."""

@@ -33,7 +33,7 @@ from dataclasses import dataclass
 
 from docfleet.batch.folder import OWN
 from docfleet.batch.siblings import PAGED_SUFFIXES, Siblings, name_key, split_suffix, stem_of_page
-from docfleet.documents.folders import is_document_name
+from docfleet.documents.folders import SUFFIXES, is_document_name
 
 _LONGEST = 120
 """Bytes of a stem: what is appended (a hash, a page, a key, a suffix) has to fit into the usual 255 with it."""
@@ -63,10 +63,14 @@ class OutputName:
         return self.single if page_index is None else f"{self.paged}_{page_index}"
 
 
-def output_name(relative: str, siblings_of: SiblingsOf) -> OutputName:
-    """The name of a document at `relative`, a path below the input folder with the platform's separators."""
+def output_name(relative: str, siblings_of: SiblingsOf, *, place: str | None = None) -> OutputName:
+    """The name of a document at `relative`, a path below the input folder with the platform's separators.
+
+    `place`: the `output_folder` of its folder, where that is known already.
+    """
     folder, name = os.path.split(relative)
-    place = output_folder(folder, siblings_of)
+    if place is None:
+        place = output_folder(folder, siblings_of)
     single, paged = _file_names(relative, name, siblings_of(folder))
     return OutputName(single=place + single, paged=place + paged)
 
@@ -98,17 +102,20 @@ def _file_names(relative: str, name: str, beside: Siblings) -> tuple[str, str]:
     """Names for a plain image and for pages, without the folder."""
     stem, suffix = split_suffix(name)
     suffix = suffix.lower()
-    hashed = _hashed(stem, relative)
     if "~" in stem or not _is_plain(name) or beside.shares_name(name):
-        return hashed, hashed
+        return (hashed := _hashed(stem, relative)), hashed
     usual = is_document_name(name)
-    long = f"{stem}~{suffix[1:]}" if usual and suffix else hashed
     if beside.shares_stem(stem) or not (usual or beside.is_only(stem)):
-        return long, long
+        return (long := _long(stem, suffix, relative)), long
     whole = stem_of_page(stem)
-    single = long if whole is not None and beside.has_paged(whole) else stem
-    paged = stem if suffix in PAGED_SUFFIXES and not beside.has_numbered(stem) else long
-    return single, paged
+    single = _long(stem, suffix, relative) if whole is not None and beside.has_paged(whole) else stem
+    short_pages = suffix in PAGED_SUFFIXES and not beside.has_numbered(stem)
+    return single, stem if short_pages else _long(stem, suffix, relative)
+
+
+def _long(stem: str, suffix: str, relative: str) -> str:
+    """The suffix name, which is for suffixes that are taken from folders; else the hashed one."""
+    return f"{stem}~{suffix[1:]}" if suffix in SUFFIXES else _hashed(stem, relative)
 
 
 def _is_plain(name: str) -> bool:

@@ -96,4 +96,6 @@ def _count(keys: Sequence[int], name: str) -> int:
     """0, 1, or 2 for more."""
     key = hash(name_key(name))
     first = bisect_left(keys, key)
-    return sum(1 for place in (first, first + 1) if place < len(keys) and keys[place] == key)
+    if first == len(keys) or keys[first] != key:
+        return 0
+    return 2 if first + 1 < len(keys) and keys[first + 1] == key else 1
