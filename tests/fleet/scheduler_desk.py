@@ -21,12 +21,21 @@ class Desk:
     """One run on some slots."""
 
     def __init__(
-        self, slots: int = 1, *, read_ahead: int = 0, concurrency: int = 1, ready: bool = True, **options: Any
+        self,
+        slots: int = 1,
+        *,
+        read_ahead: int = 0,
+        concurrency: int = 1,
+        silence: float = 1e9,
+        ready: bool = True,
+        **options: Any,
     ) -> None:
         places = [Slot("gpu", index, concurrency=concurrency) for index in range(slots)]
-        self.scheduler = Scheduler(places, read_ahead=read_ahead)
+        self.scheduler = Scheduler(places, read_ahead=read_ahead, silence=silence)
+        self.scheduler.tick(0.0)
         self.run = self.scheduler.open_run(**options)
         self.added = 0
+        self.now = 0.0
         self.worker_of: dict[int, int] = {}
         """Slot to the worker that was started last."""
         if ready:
@@ -61,16 +70,23 @@ class Desk:
         [assign] = self.assigns()
         return assign
 
-    def read(self, *assigns: Assign, now: float = 0.0) -> None:
+    def wait(self, until: float) -> None:
+        """Time passes, and the scheduler is told as often as it asks for."""
+        while (due := self.scheduler.next_deadline()) is not None and due < until:
+            self.scheduler.tick(due)
+        self.now = until
+        self.scheduler.tick(until)
+
+    def read(self, *assigns: Assign) -> None:
         for assign in assigns:
             for ticket in assign.tickets:
-                self.scheduler.reading(assign.worker, ticket, now)
+                self.scheduler.reading(assign.worker, ticket, self.now)
                 self.scheduler.read(assign.worker, ticket)
 
-    def compute(self, assign: Assign, now: float = 0.0) -> None:
+    def compute(self, assign: Assign) -> None:
         """Read all, and begin to compute."""
-        self.read(assign, now=now)
-        self.scheduler.computing(assign.worker, assign.tickets, now)
+        self.read(assign)
+        self.scheduler.computing(assign.worker, assign.tickets, self.now)
 
     def ahead(self) -> list[Assign]:
         """One batch that is being computed, and those that are read ahead of it, of the only worker."""
@@ -82,14 +98,14 @@ class Desk:
         """Read, compute and write all of these batches; every task is done."""
         for assign in assigns:
             self.compute(assign)
-            self.scheduler.writing(assign.worker, assign.tickets, 0.0)
+            self.scheduler.writing(assign.worker, assign.tickets, self.now)
             for ticket in assign.tickets:
                 self.scheduler.finished(assign.worker, ticket, Done(value))
 
     def expand(self, assign: Assign, parts: int, sizes: list[float] | None = None) -> None:
         """The only task of a batch is a document."""
         [ticket] = assign.tickets
-        self.scheduler.reading(assign.worker, ticket, 0.0)
+        self.scheduler.reading(assign.worker, ticket, self.now)
         self.scheduler.finished(assign.worker, ticket, Expanded(range(parts), sizes))
 
     def die(self, assign: Assign, **how: Any) -> int:

@@ -44,8 +44,9 @@ class FakeWorker:
         self.ready = False
         self.batches: list[Holding] = []
         self.recalls: deque[tuple[int, ...]] = deque()
+        self.frozen = False
         self.late = False
-        """Past a deadline, as the scheduler knows."""
+        """Past a deadline or frozen, as the scheduler knows."""
         self.killed = False
         """And the command to kill it has been given."""
 
@@ -72,26 +73,37 @@ class Fleet:
         self.steps = 0
         self.accidents = scenario.accidents
         self.recycles = scenario.recycles
+        self.freezes = scenario.freezes
+        self.pauses = scenario.pauses
         self.plans: dict[int, Plan] = {}
         self.depths: dict[int, int] = {}
         self.sources: dict[int, deque[Task]] = {}
         self.delivered: dict[int, list[tuple[Key, Any]]] = {}
         self.failed: dict[int, str] = {}
+        self.documents: dict[int, list[Key]] = {}
+        """Those that the consumer was told of; of runs that tell."""
         self.cancelled: set[int] = set()
+        self.drained: set[int] = set()
+        self.begun: set[tuple[int, Key]] = set()
+        """What was computed or written when its run was drained, and has to be finished."""
         self.alone: Counter[tuple[int, Key]] = Counter()
         """Deaths with this task alone under suspicion, as seen from outside."""
         self.hung: Counter[tuple[int, Key]] = Counter()
         self.company: dict[tuple[int, Key], int] = {}
         """Suspects, and how many they were together."""
         for plan in scenario.plans:
+            expansions = self.rng.random() < 0.5
             run = self.scheduler.open_run(
                 batch_size=plan.batch_size,
                 ordered=plan.ordered,
                 window=plan.window,
                 timeout=TIMEOUT,
                 max_attempts=plan.max_attempts,
+                expansions=expansions,
             )
             self.plans[run] = plan
+            if expansions:
+                self.documents[run] = []
             self.sources[run] = deque(
                 Task((i,), fate, size=self.rng.choice([None, 1.0, 5.0]) if plan.sized else None)
                 for i, fate in enumerate(plan.roots)
@@ -117,6 +129,8 @@ class Fleet:
                 if plan.cancel_after == self.steps and run in open_runs:
                     self.scheduler.cancel(run)
                     self.cancelled.add(run)
+                if plan.drain_after == self.steps and run in open_runs:
+                    self.drain(run)
             if self.rng.random() < 0.8:
                 self.carry_out()
             for run in list(open_runs):
@@ -136,6 +150,10 @@ class Fleet:
             self.accident()
         if self.recycles and rng.random() < 0.02:
             self.recycle()
+        if self.freezes and rng.random() < 0.1:
+            self.freeze()
+        if self.pauses and rng.random() < 0.02:
+            self.pause()
         worker = rng.choice(list(self.workers.values())) if self.workers else None
         moves = self.moves_of(worker) if worker is not None else []
         if moves:
@@ -156,15 +174,59 @@ class Fleet:
         if self.rng.random() < self.scenario.patience:
             return
         for task, outcome in self.scheduler.deliver(run, self.rng.choice([None, 1, 3])):
-            self.delivered[run].append((task.key, outcome))
+            if isinstance(outcome, Expanded):
+                assert not any(key[: len(task.key)] == task.key for key, _ in self.delivered[run]), "before its parts"
+                self.documents[run].append(task.key)
+            else:
+                self.delivered[run].append((task.key, outcome))
+
+    def drain(self, run: int) -> None:
+        self.scheduler.drain(run)
+        if run not in self.cancelled and run not in self.failed:
+            self.drained.add(run)
+            for worker in self.workers.values():
+                self.begun |= {
+                    (run, batch.tasks[ticket].key)
+                    for batch, ticket in worker.active()
+                    if batch.run == run and batch.doing[ticket] != "reading"
+                }
 
     def let_time_pass(self) -> None:
-        deadline = self.scheduler.next_deadline()
-        if deadline is not None:
+        """Until somebody is late."""
+        late = sum(worker.late for worker in self.workers.values())
+        while sum(worker.late for worker in self.workers.values()) == late:
+            deadline = self.scheduler.next_deadline()
+            if deadline is None:
+                return
             self.now = max(self.now, deadline)
-            self.scheduler.tick(self.now)
-            for worker in self.workers.values():
-                worker.late = worker.late or any(b.deadline[ticket] <= self.now for b, ticket in worker.active())
+            self.tick()
+
+    def tick(self) -> None:
+        self.scheduler.tick(self.now)
+        for worker in self.workers.values():
+            due = any(batch.deadline[ticket] <= self.now for batch, ticket in worker.active())
+            late = self.scheduler._workers[worker.number].killed
+            if late and not worker.late:
+                assert due or worker.frozen, "nobody is ended who is in time"
+            worker.late = late
+
+    def pause(self) -> None:
+        """Everything stops: the driver does not come by, and what workers do takes so much longer."""
+        self.pauses -= 1
+        self.now += 500.0
+        for worker in self.workers.values():
+            for batch in worker.batches:
+                batch.deadline = {ticket: deadline + 500.0 for ticket, deadline in batch.deadline.items()}
+        # A second pause at once would count.
+        self.tick()
+        self.tick()
+
+    def freeze(self) -> None:
+        """A worker stops dead that holds work and does nothing with it."""
+        idle = [w for w in self.workers.values() if w.batches and not w.active() and not w.late and not w.frozen]
+        if idle:
+            self.freezes -= 1
+            self.rng.choice(idle).frozen = True
 
     def carry_out(self) -> None:
         commands = self.scheduler.commands()
@@ -194,7 +256,8 @@ class Fleet:
         assert worker.ready
         assert not worker.killed
         plan = self.plans[run]
-        assert run not in self.cancelled
+        assert run not in self.cancelled | self.drained
+        assert not worker.late
         assert 1 <= len(tasks) <= plan.batch_size
         suspects = [(run, task.key) for task in tasks if (run, task.key) in self.company]
         if suspects:
@@ -216,6 +279,8 @@ class Fleet:
             return [self.start]
         if worker.killed:
             return [self.die]
+        if worker.frozen:
+            return []
         moves: list[Any] = []
         if worker.recalls:
             moves.append(self.answer)
@@ -305,6 +370,7 @@ class Fleet:
             for ticket in tickets:
                 key = (batch.run, batch.tasks[ticket].key)
                 self.company[key] = (len(tickets) + 1) // 2
+                self.begun.discard(key)
                 self.drop(worker, batch, ticket)
             self.scheduler.out_of_memory(worker.number, tickets)
         else:
@@ -314,6 +380,7 @@ class Fleet:
                     self.finish(worker, batch, ticket, Failed(Failure(Category.PIPELINE, "no")))
                 elif fate is Fate.TOO_BIG:
                     self.company[batch.run, batch.tasks[ticket].key] = 1
+                    self.begun.discard((batch.run, batch.tasks[ticket].key))
                     self.finish(worker, batch, ticket, Failed(Failure(Category.MEMORY, "no")))
                 else:
                     good.append(ticket)
@@ -347,6 +414,7 @@ class Fleet:
 
     def die(self, worker: FakeWorker, **how: Any) -> None:
         active = worker.active()
+        self.begun -= {(batch.run, batch.tasks[ticket].key) for batch, ticket in active}
         overdue = {ticket for batch, ticket in active if worker.late and batch.deadline[ticket] <= self.now}
         if not worker.late or overdue:
             groups = Counter((id(batch), batch.doing[ticket]) for batch, ticket in active)

@@ -61,10 +61,13 @@ def check_outcomes(fleet: Fleet, run: int) -> None:
     assert books.queued == books.assigned == books.held == books.documents == 0
     unopened = {key for key, _ in delivered if fleet.alone[run, key] >= plan.max_attempts}
     expected = {k: f for i, root in enumerate(plan.roots) for k, f in leaves_of((i,), root, unopened).items()}
-    whole = run not in fleet.cancelled and run not in fleet.failed
+    whole = not any(run in ended for ended in (fleet.cancelled, fleet.drained, fleet.failed))
     if whole:
         assert sorted(keys) == sorted(expected)
         assert books.untaken == 0
+    if run in fleet.documents:
+        told = fleet.documents[run]
+        assert len(told) == len(set(told)) == books.expanded
     if run in fleet.failed:
         assert fleet.scheduler.slots()[0].state == "retired"
         assert fleet.failed[run]
@@ -82,6 +85,8 @@ def check_outcome(fleet: Fleet, run: int, plan: Plan, key: Key, fate: Fate | Non
     failure = outcome.failure
     if failure.category is Category.CANCELLED:
         assert not whole
+        if run not in fleet.cancelled and run not in fleet.failed:
+            assert (run, key) not in fleet.begun, "what was begun is finished"
         return
     if failure.category is Category.TIMEOUT:
         assert fate in HANGS

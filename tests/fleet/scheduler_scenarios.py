@@ -55,6 +55,8 @@ class Plan:
     sized: bool
     cancel_after: int | None
     """Cancel when so many steps have been made."""
+    drain_after: int | None = None
+    """Drain when so many have been made."""
 
 
 @dataclass
@@ -73,6 +75,10 @@ class Scenario:
     """Largest batch that fits into memory."""
     patience: float
     """Chance that the consumer takes nothing when it could."""
+    freezes: int = 0
+    """Times that a worker stops dead with work that it has not begun."""
+    pauses: int = 0
+    """Times that everything stops for a while, driver and workers."""
 
 
 def fate_of(task: Task) -> Any:

@@ -161,6 +161,29 @@ def test_a_page_that_hangs_is_ended_alone(fleet, step, do):
     assert outcomes == {index: Done(2 * index) for index in range(12) if index != 5}
 
 
+def test_a_worker_that_stops_dead_between_two_pages_is_replaced(fleet, caplog):
+    """It has begun with none of the pages that it gets, and cannot say so: no deadline would ever come."""
+    executor = fleet(timeout=0.3, patience=Patience(silence=0.5))
+    assert by_key(executor.run(tasks_of(1))) == {0: Done(2)}
+    [worker] = psutil.Process().children()
+    worker.suspend()
+    assert by_key(executor.run(tasks_of(*range(5)))) == {number: Done(2 * number) for number in range(5)}
+    assert "stands still between two pages" in caplog.text
+    assert executor.statistics()[0].counts.deaths == 1
+
+
+def test_workers_that_stop_dead_at_any_time_cost_no_page(fleet):
+    executor = fleet(2, batch_size=2, timeout=0.5, patience=Patience(silence=0.5))
+    me = psutil.Process()
+    outcomes = {}
+    for task, outcome in executor.run(tasks_of(*[{"sleep": 0.005, "value": n} for n in range(200)])):
+        outcomes[task.key[0]] = outcome
+        if len(outcomes) in (20, 90, 150):
+            me.children()[0].suspend()
+    assert outcomes == {number: Done(2 * number) for number in range(200)}
+    assert sum(slot.counts.deaths for slot in executor.statistics()) >= 1
+
+
 def test_the_others_go_on_while_one_hangs(fleet, tmp_path):
     """The other slot computes everything before the deadline of the one that hangs has come."""
     executor = fleet(2, timeout=600, patience=Patience(leave=0.2))

@@ -346,3 +346,27 @@ def test_the_next_run_after_a_kill_starts_clean(folder):
     os.killpg(process.pid, signal.SIGKILL)
     finish(process)
     assert finish(start(folder, [script(folder, DOUBLE)])) == (0, DOUBLED, "")
+
+
+# A program that is stopped and goes on.
+
+
+@pytest.mark.kills
+@pytest.mark.parametrize("whom", ["program", "program and workers"])
+def test_a_program_that_is_stopped_and_goes_on_has_lost_no_worker(folder, whom):
+    """For longer than its pages may take; as a debugger does it, and as Ctrl-Z and fg do it to a whole group."""
+    text = """
+    with ProcessExecutor(SPEC, SLOTS, timeout=0.9, max_attempts=1) as executor:
+        outcomes = []
+        for _, outcome in executor.run(Task((n,), {"sleep": 0.6, "value": n}) for n in range(10)):
+            outcomes.append(outcome.value)
+            if len(outcomes) == 2:
+                print("running", flush=True)
+        print(outcomes, [slot.counts.deaths for slot in executor.statistics()])
+    """
+    program = start_running(folder, text)
+    send = os.kill if whom == "program" else os.killpg
+    send(program.pid, signal.SIGSTOP)
+    time.sleep(3)
+    send(program.pid, signal.SIGCONT)
+    assert finish(program) == (0, f"{[2 * n for n in range(10)]} [0, 0]\n", "")

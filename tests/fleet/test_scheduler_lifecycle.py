@@ -321,7 +321,7 @@ def test_what_a_dead_worker_was_to_be_told_is_withdrawn():
     desk = Desk(read_ahead=1, timeout=1.0)
     desk.add(10)
     first, _ = desk.ahead()
-    desk.scheduler.tick(5.0)
+    desk.wait(5.0)
     desk.scheduler.cancel(desk.run)
     desk.scheduler.worker_died(first.worker, signal=9)
     assert [type(command) for command in desk.commands()] == [Start]

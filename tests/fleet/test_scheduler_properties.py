@@ -26,7 +26,9 @@ def fates(kinds: list[Fate]) -> st.SearchStrategy[Any]:
     return st.one_of(leaf, leaf, leaf, st.lists(st.one_of(leaf, leaf, inner), max_size=8).map(tuple))
 
 
-def plans(kinds: list[Fate], *, most: int = 14, cancel: bool = False, attempts: int = 1) -> st.SearchStrategy[Plan]:
+def plans(
+    kinds: list[Fate], *, most: int = 14, cancel: bool = False, drain: bool = False, attempts: int = 1
+) -> st.SearchStrategy[Plan]:
     return st.builds(
         Plan,
         roots=st.lists(fates(kinds), max_size=most),
@@ -36,6 +38,7 @@ def plans(kinds: list[Fate], *, most: int = 14, cancel: bool = False, attempts: 
         max_attempts=st.integers(attempts, 3),
         sized=st.booleans(),
         cancel_after=st.one_of(st.none(), st.integers(1, 200)) if cancel else st.none(),
+        drain_after=st.one_of(st.none(), st.integers(1, 200)) if drain else st.none(),
     )
 
 
@@ -46,6 +49,8 @@ def scenarios(
     accidents: int = 0,
     recycles: int = 0,
     memory: bool = False,
+    freezes: int = 0,
+    pauses: int = 0,
 ) -> st.SearchStrategy[Scenario]:
     return st.builds(
         Scenario,
@@ -58,6 +63,8 @@ def scenarios(
         recycles=st.integers(0, recycles),
         memory_limit=st.one_of(st.none(), st.integers(1, 4)) if memory else st.none(),
         patience=st.sampled_from([0.0, 0.0, 0.5, 0.95]),
+        freezes=st.integers(0, freezes),
+        pauses=st.integers(0, pauses),
     )
 
 
@@ -117,11 +124,41 @@ def test_memory_costs_only_the_task_that_does_not_fit_alone(scenario: Scenario) 
 @quick
 @given(
     scenarios(
-        st.lists(plans(WILD, most=8, cancel=True), min_size=1, max_size=3),
+        one(plans([Fate.DONE] * 6 + sorted(HANGS, key=str), drain=True)),
+        healths=st.lists(st.just(Health.GOOD), min_size=2, max_size=5),
+        freezes=2,
+        pauses=3,
+    )
+)
+def test_frozen_workers_and_pauses_cost_no_task(scenario: Scenario) -> None:
+    """Two freezes in one slot are not enough to give it up."""
+    fleet = Fleet(scenario)
+    fleet.run()
+    assert not fleet.failed
+    for key, outcome in fleet.delivered[1]:
+        fate = {k: f for i, root in enumerate(scenario.plans[0].roots) for k, f in leaves_of((i,), root).items()}.get(
+            key
+        )
+        if fate is Fate.DONE and not fleet.drained:
+            assert isinstance(outcome, Done)
+
+
+@quick
+@given(scenarios(one(plans(WILD, most=30, drain=True)), accidents=2, memory=True, freezes=2))
+def test_a_drained_run_finishes_what_it_has_begun_and_nothing_else(scenario: Scenario) -> None:
+    Fleet(scenario).run()
+
+
+@quick
+@given(
+    scenarios(
+        st.lists(plans(WILD, most=8, cancel=True, drain=True), min_size=1, max_size=3),
         healths=st.lists(st.sampled_from([*Health, Health.GOOD, Health.GOOD, Health.GOOD]), min_size=1, max_size=5),
         accidents=4,
         recycles=3,
         memory=True,
+        freezes=3,
+        pauses=3,
     )
 )
 def test_everything_at_once(scenario: Scenario) -> None:

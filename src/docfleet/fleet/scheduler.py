@@ -15,7 +15,7 @@ to be a document, and its parts are the tasks. The parts of this machine, one fi
     slots       workers, batches, tickets, credit          dispatch    who gets it: pull, read-ahead, recall, quarantine
     deadlines   when a step is overdue                     suspicion   whom a death is blamed on; memory
     silence     when a worker is frozen                    lifecycle   starting, replacing, giving up
-    (this file) events
+    clock       which time counts                          (this file) events
 
 The driver's loop:
 
@@ -32,7 +32,7 @@ The driver's loop:
 Feed the source first and fetch commands afterwards: a source that left room in the window is taken for a slow one, and
 what is there is then spread thinly. Events may come in any number between two calls of `commands`. Those of a worker
 that is not known (any more), and of tickets that it does not hold (any more), are ignored. Times are seconds on any
-clock that never goes back; they matter to deadlines only, so only the events that start a step carry one.
+clock that never goes back; they matter to deadlines only, so only ticks and the events that start a step carry one.
 
 Guarantees, for every sequence of events:
 
@@ -56,6 +56,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from docfleet.fleet import devices
+from docfleet.fleet.scheduling.clock import Clock
 from docfleet.fleet.scheduling.commands import Command, Kill, Recall, RunCounts, RunFailed, SlotCounts, Stop
 from docfleet.fleet.scheduling.dispatch import Dispatch
 from docfleet.fleet.scheduling.lifecycle import Lifecycle
@@ -88,7 +89,8 @@ class Scheduler:
         if not silence > 0:
             raise ValueError(f"silence is a number of seconds above 0, not {silence}")
         self._out: list[Command] = []
-        self._dispatch = Dispatch(self._out, silence=silence)
+        self._clock = Clock()
+        self._dispatch = Dispatch(self._out, clock=self._clock, silence=silence)
         self._lifecycle = Lifecycle(
             slots, read_ahead=read_ahead, out=self._out, dispatch=self._dispatch, none_left=self._fail_runs
         )
@@ -108,9 +110,10 @@ class Scheduler:
         return commands
 
     def next_deadline(self) -> float | None:
-        """When to call `tick` at the latest; None where nothing has a deadline."""
+        """When to call `tick` at the latest, before long in any case; None where nothing has a deadline."""
         deadlines = (self._dispatch.deadlines.next(), self._dispatch.silence.next())
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        first = min((deadline for deadline in deadlines if deadline is not None), default=None)
+        return None if first is None else self._clock.deadline(first)
 
     def slots(self) -> list[SlotCounts]:
         """What each slot has done so far, and computes now."""
@@ -307,7 +310,7 @@ class Scheduler:
         """A worker begins to read a task."""
         state = self._hear(worker)
         if state is not None:
-            self._dispatch.begin_reading(state, ticket, now)
+            self._dispatch.begin_reading(state, ticket, self._clock.read(now))
 
     def read(self, worker: int, ticket: int) -> None:
         """A task has been read, and waits to be computed."""
@@ -320,13 +323,13 @@ class Scheduler:
         """A worker begins to compute tasks of one batch together."""
         state = self._hear(worker)
         if state is not None:
-            self._dispatch.begin(state, tickets, Kind.COMPUTING, now)
+            self._dispatch.begin(state, tickets, Kind.COMPUTING, self._clock.read(now))
 
     def writing(self, worker: int, tickets: Iterable[int], now: float) -> None:
         """Tasks of one batch have been computed, and are written one after another. Announce them together."""
         state = self._hear(worker)
         if state is not None:
-            self._dispatch.begin(state, tickets, Kind.WRITING, now)
+            self._dispatch.begin(state, tickets, Kind.WRITING, self._clock.read(now))
 
     def finished(self, worker: int, ticket: int, outcome: Outcome | Expanded) -> None:
         """An attempt at a task has ended."""
@@ -336,7 +339,6 @@ class Scheduler:
             return
         slot, batch, node = state.slot, lease.batch, lease.node
         slot.tasks += 1
-        slot.pages += not isinstance(outcome, Expanded)
         if batch.ladder is not None and batch.alone and _lacked_memory(outcome):
             batch.ladder.guilty = True
         self._dispatch.end(lease)
@@ -375,7 +377,13 @@ class Scheduler:
             self._emptied(state)
 
     def tick(self, now: float) -> None:
-        """Time has passed: workers past a deadline are killed, and those that have frozen."""
+        """Time has passed: workers past a deadline are killed, and those that have frozen.
+
+        But for the first time after a pause (see `clock`): then the driver has to listen once more before.
+        """
+        now = self._clock.read(now)
+        if not self._clock.fair():
+            return
         overdue: dict[Worker, set[Step]] = {}
         for step in self._dispatch.deadlines.due(now):
             overdue.setdefault(step.worker, set()).add(step)
@@ -407,6 +415,7 @@ class Scheduler:
             if node.killed_in:
                 for index in node.killed_in - {slot.index}:
                     self._lifecycle.blame(self._lifecycle.slots[index])
+            slot.pages += 1
             run.finish(node, outcome)
             return
         if isinstance(outcome, Expanded):
@@ -424,6 +433,7 @@ class Scheduler:
             # What else the worker held may have been the reason: once more with nothing beside it.
             self._dispatch.suspect(Group(run, [node]))
             return
+        slot.pages += 1
         failure = outcome.failure
         failure = replace(failure, attempts=node.attempts + 1, slot=failure.slot or slot.name)
         run.finish(node, Failed(failure))

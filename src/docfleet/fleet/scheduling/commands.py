@@ -121,9 +121,9 @@ class SlotCounts:
     starts: int
     deaths: int
     tasks: int
-    """Outcomes and expansions that came from it."""
+    """Attempts that ended in it otherwise than by its death, expansions among them."""
     pages: int
-    """Outcomes that came from it, the good and the bad."""
+    """Tasks that came to their outcome by one of these, good or bad."""
     batches: int
     """Batches assigned to it."""
     computing: tuple[Key, ...]

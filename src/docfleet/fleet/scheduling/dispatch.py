@@ -20,6 +20,7 @@ import math
 from collections import deque
 from collections.abc import Iterable
 
+from docfleet.fleet.scheduling.clock import Clock
 from docfleet.fleet.scheduling.commands import Assign, Command, Recall
 from docfleet.fleet.scheduling.deadlines import Deadlines
 from docfleet.fleet.scheduling.order import Node, State
@@ -35,14 +36,14 @@ _RAMP = 6
 class Dispatch:
     """The one place where tasks move to workers and back."""
 
-    def __init__(self, out: list[Command], *, silence: float) -> None:
+    def __init__(self, out: list[Command], *, clock: Clock, silence: float) -> None:
         self._out = out
         self.lanes = 0
         """Batches that all usable slots together can compute at a time."""
         self.usable: set[int] = set()
         """Indices of the slots that are not retired."""
         self.deadlines = Deadlines()
-        self.silence = Silence(silence)
+        self.silence = Silence(silence, clock)
         self._workers: dict[Worker, None] = {}
         self._by_appetite: dict[Appetite, dict[Worker, None]] = {appetite: {} for appetite in Appetite}
         self._hungry = self._by_appetite[Appetite.HUNGRY]
@@ -281,7 +282,7 @@ class Dispatch:
         worker.quarantined = batch.quarantined
         worker.slot.batches += 1
         if run.timeout is not None:
-            self.silence.watch(worker)
+            self.silence.watch(worker, run.timeout)
         if nodes[-1].parent is not None:
             worker.near, worker.near_run = nodes[-1].parent, run
         # To the end of the line, should its appetite be the same.

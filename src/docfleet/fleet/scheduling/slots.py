@@ -16,6 +16,7 @@ it computes. On trial its credit is one batch (of one task: see dispatch).
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from enum import Enum, auto
@@ -104,8 +105,8 @@ class Worker:
 
     __slots__ = (
         "appetite", "batches", "feeding", "frozen", "gone", "heard", "irreplaceable", "killed", "leases", "leaving",
-        "load", "misses", "near", "near_run", "noted", "number", "open", "quarantined", "ready", "recalls", "reserved",
-        "slot", "waiting", "watched",
+        "load", "look", "misses", "near", "near_run", "noted", "number", "open", "quarantined", "ready", "recalls",
+        "reserved", "slot", "waiting",
     )  # fmt: skip
 
     def __init__(self, number: int, slot: Slot) -> None:
@@ -143,8 +144,8 @@ class Worker:
         self.appetite = Appetite.NONE
         self.heard = 0
         """Signs of life, and batches assigned."""
-        # What `silence` has noted of it.
-        self.watched = False
+        # For `silence`: when to look at it, what it had heard then, and how often in a row that was nothing new.
+        self.look = math.inf
         self.noted = 0
         self.misses = 0
 
