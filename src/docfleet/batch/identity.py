@@ -34,7 +34,6 @@ def identity_of(class_name: str, prepared: Prepared, options: JobOptions) -> dic
         "reading": reading,
         "save": sorted(options.saves),
         "pages": None if options.pages is None else options.pages.to_plain(),
-        "fingerprint": "content" if options.by_content else "stat",
         INPUT: str(Path(folder).resolve()).encode("utf-8", "backslashreplace").decode(),
     }
     # Through JSON once, so that it compares equal to what comes out of the journal: tuples become lists.

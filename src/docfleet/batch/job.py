@@ -115,12 +115,18 @@ class Job:
         """Do it all; returns why it ended early, if it did. What was settled is committed, or remains to be done."""
         with Interrupts() as interrupts:
             try:
-                with self.executor.start(self.intake, ordered=False) as run:
-                    self._loop(run, interrupts)
+                try:
+                    with self.executor.start(self.intake, ordered=False) as run:
+                        self._loop(run, interrupts)
+                except StartError as error:
+                    self._end(Stop(error.exit_status, str(error)))
+                except OSError as error:
+                    # Of the listing: a list that cannot be read to its end, a network file system that is gone.
+                    place = f"{printable(str(error.filename))}: " if error.filename else ""
+                    reason = f"looking for documents failed: {place}{error.strerror or error}"
+                    self._end(Stop(OutputError.exit_status, reason))
+                    self.executor.kill()
                 self._commit()
-            except StartError as error:
-                self._commit()
-                self._end(Stop(error.exit_status, str(error)))
             except OutputError as error:
                 # The journal cannot be written: what it does not know did not happen.
                 self.ledger.roll_back()

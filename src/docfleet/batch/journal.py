@@ -277,6 +277,8 @@ class Journal:
                 )
                 self._open[identity] = _Open(path, document.path, None, 0, 0)
                 return Entry(id=identity, state="new", name=name, stale_pages=beyond)
+            if digest is not None and kept is None:
+                self._db.execute("UPDATE documents SET digest = ? WHERE path = ?", (digest, path))
             if may_repeat or state == _OPEN:
                 self._db.execute("UPDATE documents SET run = ? WHERE path = ?", (self.run, path))
             return self._known(document, path, identity, name, state, done, failed)
