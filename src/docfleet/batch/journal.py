@@ -156,7 +156,7 @@ class Journal:
             self._db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, cached_statements=64)
             self._db.execute("PRAGMA journal_mode=TRUNCATE")
             self._db.execute(f"PRAGMA synchronous={'FULL' if fsync else 'NORMAL'}")
-            self._db.execute("PRAGMA cache_size=-65536")
+            self._db.execute("PRAGMA cache_size=-16384")
             self._db.execute("BEGIN IMMEDIATE")
             for statement in _SCHEMA.split(";"):
                 self._db.execute(statement)
