@@ -75,10 +75,14 @@ def write_closing(
 
 def closing(summary: Summary, *, failures: Iterable[Failing], folder: Path, quiet: bool = False) -> list[Text]:
     """The lines of `write_closing`."""
-    wrong = _imbalance(summary, folder) + _failures(summary, failures, folder) + _rest(summary)
+    failed = max(summary.pages.failed, summary.documents.failed)
+    wrong = _imbalance(summary, folder) + failure_lines(failed, failures, folder) + _rest(summary)
     if quiet:
         return ([_headline(summary)] if wrong or summary.stopped else []) + wrong
-    blocks = [[_headline(summary)], _books(summary), wrong, [Text(summary.bottleneck)] if summary.finished_now else []]
+    table = books(
+        summary.documents, summary.pages, earlier=(summary.done_earlier_documents, summary.done_earlier_pages)
+    )
+    blocks = [[_headline(summary)], table, wrong, [Text(summary.bottleneck)] if summary.finished_now else []]
     lines: list[Text] = []
     for block in filter(None, blocks):
         lines += [Text(), *block] if lines else block
@@ -97,19 +101,19 @@ def _headline(summary: Summary) -> Text:
     return line
 
 
-def _books(summary: Summary) -> list[Text]:
+def books(documents: Tally, pages: Tally, *, earlier: tuple[int, int]) -> list[Text]:
+    """Both books as a table. `earlier`: documents and pages of those done that earlier runs did."""
     names = ("found", "done", "failed", "skipped", "remaining")
-    rows = [("documents", summary.documents), ("pages", summary.pages)]
-    widths = [max(len(name), *(len(count(getattr(tally, name))) for _, tally in rows)) for name in names]
+    rows = [("documents", documents, earlier[0]), ("pages", pages, earlier[1])]
+    widths = [max(len(name), *(len(count(getattr(tally, name))) for _, tally, _ in rows)) for name in names]
     head = "  ".join(f"{name:>{width}}" for name, width in zip(names, widths, strict=True))
     lines = [Text(f"{'':9}  {head}", "dim")]
-    earlier = {"documents": summary.done_earlier_documents, "pages": summary.done_earlier_pages}
-    for label, tally in rows:
+    for label, tally, done_earlier in rows:
         line = Text(f"{label:9}")
         for name, width in zip(names, widths, strict=True):
             line.append(f"  {count(getattr(tally, name)):>{width}}", _style(name, tally))
-        if earlier[label]:
-            line.append(f"  ({count(earlier[label])} of them done earlier)")
+        if done_earlier:
+            line.append(f"  ({count(done_earlier)} of them done earlier)")
         lines.append(line)
     return lines
 
@@ -137,8 +141,8 @@ def _imbalance(summary: Summary, folder: Path) -> list[Text]:
     ]
 
 
-def _failures(summary: Summary, failures: Iterable[Failing], folder: Path) -> list[Text]:
-    failed = max(summary.pages.failed, summary.documents.failed)
+def failure_lines(failed: int, failures: Iterable[Failing], folder: Path) -> list[Text]:
+    """The first of `failed` failures and where the others are; nothing if there are none."""
     if not failed:
         return []
     shown = list(itertools.islice(failures, FIRST))
