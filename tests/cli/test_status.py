@@ -275,10 +275,11 @@ def test_a_real_job_while_it_runs_after_it_was_killed_and_when_it_is_done(
         job.communicate()
     status, died = asked()
     assert (status, died["state"]) == (4, "died")
-    assert died["journal"]["pages_done"] >= answer[1]["view"]["pages"]["done"]
     assert died["folder"] == str(bench.folder)
     bench.run(status=1)
     status, done = asked()
     assert (status, done["state"], done["exit_status"]) == (1, "finished", 1)
+    # Killed in the midst of a commit, there is nothing to be read before the next run has cleaned up.
+    assert died["journal"] is None or died["journal"]["pages_done"] == done["summary"]["done_earlier_pages"]
     assert done["journal"]["pages_done"] == done["summary"]["pages"]["done"] == 8
     assert [row["input"] for row in done["failures"]] == ["in/fail.png"]
