@@ -77,7 +77,7 @@ def test_a_journal_that_takes_too_long_is_let_go(journal: Journal, tmp_path: Pat
     journal.close()
     with sqlite3.connect(tmp_path / "journal.sqlite") as db:
         db.executemany(
-            "INSERT INTO documents VALUES (?1, ?2, 1, 0, 0, NULL, NULL, NULL, ?2, 1, 1, 1, 1, 0)",
+            "INSERT INTO documents VALUES (?1, ?2, 1, 0, 0, NULL, NULL, NULL, 1, 1, 1, 1, 0)",
             [(b"%d" % number, number) for number in range(20_000)],
         )
     db.close()

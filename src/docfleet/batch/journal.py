@@ -6,13 +6,14 @@
 Tables:
 
       documents   path (relative to the input folder), what it looked like, what its files are called, what became of it
+      names       what the names of documents take, also of those that are not there any more
       pages       pages that are done of documents that are not; a document that has ended is one row again
       failures    a row for each failed page, and for each document that could not be opened
       shards      how far each file of aggregated lines counts; what follows is of pages that do not
       stale       documents that were done again after a change: their earlier lines are to be dropped
 
-The file works on network file systems: a rollback journal, no shared memory. Names are kept short: most of the file is
-paths. Everything that SQLite has to say about a disk ends as OutputError.
+The file works on network file systems: a rollback journal, no shared memory. Names are kept short, and what takes room
+for each document is looked for by its key alone. Everything that SQLite has to say about a disk ends as OutputError.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from docfleet.batch.listing import Document
-from docfleet.batch.names import OutputName, hashed_name
+from docfleet.batch.names import Claims, OutputName, hashed_name
 from docfleet.batch.selection import Interval, merged
-from docfleet.batch.siblings import name_key, split_suffix, stem_of_page
+from docfleet.batch.siblings import split_suffix
 from docfleet.documents.sources import printable
 from docfleet.errors import OutputError
 from docfleet.fleet.tasks import Failure
@@ -43,21 +44,21 @@ _WHOLE = -1
 
 State = Literal["new", "open", "done", "failed", "repeated"]
 
+_META = "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS documents (
     path BLOB PRIMARY KEY, id INTEGER NOT NULL, run INTEGER NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
-    digest BLOB, single TEXT, paged TEXT, name_key INTEGER NOT NULL,
+    digest BLOB, single TEXT, paged TEXT,
     state INTEGER NOT NULL, pages INTEGER, beyond INTEGER NOT NULL, done INTEGER NOT NULL, failed INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE UNIQUE INDEX IF NOT EXISTS names ON documents (name_key);
+CREATE TABLE IF NOT EXISTS names (key INTEGER PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS pages (document INTEGER, page INTEGER, PRIMARY KEY (document, page)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS failures (
     document INTEGER, page INTEGER, input TEXT NOT NULL, category TEXT NOT NULL, message TEXT NOT NULL,
     detail TEXT NOT NULL, attempts INTEGER NOT NULL, slot TEXT, signal INTEGER, PRIMARY KEY (document, page)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS shards (
-    name TEXT PRIMARY KEY, run INTEGER NOT NULL, folder TEXT NOT NULL, size INTEGER NOT NULL
+    name TEXT PRIMARY KEY, run INTEGER NOT NULL, folder BLOB NOT NULL, working BLOB NOT NULL, size INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS stale (path BLOB PRIMARY KEY, run INTEGER NOT NULL) WITHOUT ROWID;
 """
@@ -150,33 +151,39 @@ class Journal:
         Raises OutputError where that cannot be, or the file is none of ours.
         """
         self._path = path
-        self._folder = _text(folder)
-        with self._errors("opened"):
-            # Without a cursor of its own each statement would be compiled anew.
-            self._db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, cached_statements=64)
-            self._db.execute("PRAGMA journal_mode=TRUNCATE")
-            self._db.execute(f"PRAGMA synchronous={'FULL' if fsync else 'NORMAL'}")
-            self._db.execute("PRAGMA cache_size=-16384")
-            self._db.execute("BEGIN IMMEDIATE")
-            for statement in _SCHEMA.split(";"):
-                self._db.execute(statement)
-            version = self._meta("format")
-            if version is None:
-                self._set_meta("format", FORMAT)
-            elif version != FORMAT:
-                self._db.execute("ROLLBACK")
-                self._db.close()
-                raise OutputError(
-                    f"{self._name}: format {version}, this version of docfleet knows {FORMAT}; go on with the version "
-                    "that made it, or start over with --fresh"
-                )
-            self.run = int(self._meta("run") or 0) + 1
-            self._set_meta("run", self.run)
-            self._next_id = int(self._db.execute("SELECT coalesce(max(id), 0) FROM documents").fetchone()[0]) + 1
-            self._db.execute("COMMIT")
+        self._places = os.fsencode(folder), os.fsencode(_working_directory())
         self._open: dict[int, _Open] = {}
         self._shards: dict[str, int] = {}
         self._writing = False
+        with self._errors("opened"):
+            self._db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, cached_statements=64)
+            try:
+                self.run = self._begin_run(fsync)
+            except BaseException:
+                self.close()
+                raise
+        # Not the highest number there is and one more: that would have to be looked for among all documents.
+        self._next_id = self.run << 32
+
+    def _begin_run(self, fsync: bool) -> int:
+        self._db.execute("PRAGMA journal_mode=TRUNCATE")
+        self._db.execute(f"PRAGMA synchronous={'FULL' if fsync else 'NORMAL'}")
+        self._db.execute("PRAGMA cache_size=-16384")
+        self._begin()
+        self._db.execute(_META)
+        version = self._meta("format")
+        if version not in (None, FORMAT):
+            raise OutputError(
+                f"{self._name}: format {version}, this version of docfleet knows {FORMAT}; go on with the version that "
+                "made it, or start over with --fresh"
+            )
+        for statement in _SCHEMA.split(";"):
+            self._db.execute(statement)
+        self._set_meta("format", FORMAT)
+        run = int(self._meta("run") or 0) + 1
+        self._set_meta("run", run)
+        self.commit()
+        return run
 
     @property
     def _name(self) -> str:
@@ -222,8 +229,8 @@ class Journal:
             return
         with self._errors("written"):
             self._db.executemany(
-                "INSERT INTO shards VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name) DO UPDATE SET size = max(size, ?4)",
-                [(name, self.run, self._folder, size) for name, size in self._shards.items()],
+                "INSERT INTO shards VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (name) DO UPDATE SET size = max(size, ?5)",
+                [(name, self.run, *self._places, size) for name, size in self._shards.items()],
             )
             self._db.execute("COMMIT")
             self._writing = False
@@ -245,7 +252,8 @@ class Journal:
         """Look a document up, or take it in; it is then expected to end.
 
         One that is `done` or `failed` is not; one that has changed (by `digest` where there are two to compare, else by
-        size and time of change) is `new` again. With `may_repeat` it is noted that it was met, which costs a write.
+        size and time of change) is `new` again. One that cannot be asked any more has not changed: what was made of it
+        may be all that is left. With `may_repeat` it is noted that it was met, which costs a write.
         """
         path = os.fsencode(document.relative)
         with self._errors("written"):
@@ -265,7 +273,7 @@ class Journal:
             if digest is not None and kept is not None:
                 changed = digest != kept
             else:
-                changed = (size, mtime_ns) != (document.size, document.mtime_ns)
+                changed = document.is_known and (size, mtime_ns) != (document.size, document.mtime_ns)
             if changed:
                 self._forget(identity)
                 # Its lines that are already in shards of earlier runs do not count any more.
@@ -321,62 +329,24 @@ class Journal:
 
     def _insert(self, document: Document, path: bytes, digest: bytes | None) -> Entry:
         """Take a document in under a name that no other has, whichever documents there were in earlier runs."""
-        identity = self._next_id
         name = document.name()
-        if self._is_taken(name, document.relative) or not self._try_insert(document, path, digest, identity, name):
-            name = hashed_name(document.relative)
-            if not self._try_insert(document, path, digest, identity, name):
-                raise OutputError(f"{printable(document.path)}: no name could be found for its outputs")
+        claims = Claims.of(name)
+        words = [_key_of(word) for word in (*claims.own, *claims.against)]
+        places = ", ".join("?" * len(words))
+        if self._db.execute(f"SELECT 1 FROM names WHERE key IN ({places})", words).fetchone() is not None:
+            name = hashed_name(name, document.relative)
+            claims = Claims.of(name)
+        taken = [(_key_of(word),) for word in (*claims.own, *claims.pages)]
+        self._db.executemany("INSERT OR IGNORE INTO names VALUES (?)", taken)
+        identity = self._next_id
         self._next_id += 1
+        single, paged = _kept(name, document.relative)
+        self._db.execute(
+            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, 0, 0, 0)",
+            (path, identity, self.run, document.size, document.mtime_ns, digest, single, paged, _OPEN),
+        )
         self._open[identity] = _Open(path, document.path, None, 0, 0)
         return Entry(id=identity, state="new", name=name)
-
-    def _try_insert(
-        self, document: Document, path: bytes, digest: bytes | None, identity: int, name: OutputName
-    ) -> bool:
-        plain = split_suffix(document.relative)[0].replace(os.sep, "/")
-        try:
-            self._db.execute(
-                "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, 0, 0, 0)",
-                (
-                    path,
-                    identity,
-                    self.run,
-                    document.size,
-                    document.mtime_ns,
-                    digest,
-                    None if name.single == plain else name.single,
-                    None if name.paged == name.single else name.paged,
-                    _key_of(name.single),
-                    _OPEN,
-                ),
-            )
-        except sqlite3.IntegrityError:
-            return False
-        return True
-
-    def _is_taken(self, name: OutputName, relative: str) -> bool:
-        """Whether pages of this document and of one that is not there any more could be called the same.
-
-        Of documents that are there `output_name` has thought already.
-        """
-        folder, _, last = name.single.rpartition("/")
-        whole = stem_of_page(last)
-        if whole is not None and "~" not in whole:
-            above = f"{folder}/{whole}" if folder else whole
-            found = self._db.execute("SELECT single, paged FROM documents WHERE name_key = ?", (_key_of(above),))
-            if any(paged is None for _, paged in found):
-                return True
-        if name.paged != name.single or "~" in last:
-            return False
-        # Documents called like pages of this one; "0" to "9" are followed by ":".
-        stem = os.fsencode(split_suffix(relative)[0])
-        rows = self._db.execute("SELECT path FROM documents WHERE path >= ? AND path < ?", (stem + b"_0", stem + b"_:"))
-        for (path,) in rows:
-            beside = split_suffix(os.path.basename(os.fsdecode(path)))[0]  # noqa: PTH119
-            if stem_of_page(beside) is not None:
-                return True
-        return False
 
     def _forget(self, identity: int) -> None:
         self._db.execute("DELETE FROM pages WHERE document = ?", (identity,))
@@ -444,8 +414,11 @@ class Journal:
     def shards(self) -> dict[str, Shard]:
         """How far each file of lines counts, by name."""
         with self._errors("read"):
-            rows = self._db.execute("SELECT name, run, folder, size FROM shards ORDER BY name").fetchall()
-        return {name: Shard(run=run, folder=folder, size=size) for name, run, folder, size in rows}
+            rows = self._db.execute("SELECT name, run, folder, working, size FROM shards ORDER BY name").fetchall()
+        return {
+            name: Shard(run=run, folder=os.fsdecode(folder), working=os.fsdecode(working), size=size)
+            for name, run, folder, working, size in rows
+        }
 
     def stale(self) -> dict[str, int]:
         """Documents whose lines from before a run do not count any more: relative path and that run."""
@@ -494,20 +467,45 @@ class Shard:
     """In which it was written."""
     folder: str
     """The input folder as it was given then: what the paths in its lines begin with."""
+    working: str
+    """The working directory, to which those paths are relative if they are."""
     size: int
     """Bytes that count."""
 
 
+def _plain(relative: str) -> str:
+    """What most documents' files are called."""
+    return split_suffix(relative)[0].replace(os.sep, "/")
+
+
+def _kept(name: OutputName, relative: str) -> tuple[str | None, str | None]:
+    """A name as the journal keeps it: nothing but what cannot be told from the path. No output begins with `/`."""
+    single = None if name.single == _plain(relative) else name.single
+    if name.paged == name.single:
+        return single, None
+    if name.paged.startswith(f"{name.single}~"):
+        return single, name.paged.removeprefix(name.single)
+    return single, f"/{name.paged}"
+
+
 def _name_of(relative: str, single: str | None, paged: str | None) -> OutputName:
-    if single is None:
-        single = split_suffix(relative)[0].replace(os.sep, "/")
-    return OutputName(single=single, paged=single if paged is None else paged)
+    """The inverse of `_kept`."""
+    single = _plain(relative) if single is None else single
+    if paged is None:
+        return OutputName(single=single, paged=single)
+    return OutputName(single=single, paged=paged[1:] if paged.startswith("/") else single + paged)
 
 
-def _key_of(name: str) -> int:
-    """Sixty-four bits that stand for a name on a file system that knows no case."""
-    digest = hashlib.blake2b(os.fsencode(name_key(name)), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
+def _key_of(word: str) -> int:
+    """Sixty-four bits that stand for a word. Two words with the same make a name longer than it need be, no more."""
+    return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "big", signed=True)
+
+
+def _working_directory() -> str:
+    try:
+        return os.getcwd()  # noqa: PTH109
+    except OSError:
+        return ""
 
 
 def _text(text: str) -> str:

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from io import FileIO
 from pathlib import Path
 
 from docfleet.batch.journal import Journal, Shard
+from docfleet.batch.listing import known_as
 from docfleet.results.base import sync_folder
 
 FOLDER = "jsonl"
@@ -41,7 +42,7 @@ class ShardWriter:
             self._begin()
         assert self._file is not None
         try:
-            self._file.write(line)
+            _write_all(self._file, line)
             if self._fsync:
                 os.fsync(self._file.fileno())
         except OSError:
@@ -105,7 +106,7 @@ def drop_stale(output: Path, journal: Journal) -> int:
     if stale:
         newest = max(stale.values())
         for name, shard in journal.shards().items():
-            if shard.run < newest:
+            if shard.run < newest and any(_is_stale(line, shard, stale) for line in _lines(output / FOLDER / name)):
                 dropped += _rewrite(output / FOLDER, name, shard, stale, journal)
         journal.stale_dropped()
         journal.commit()
@@ -118,22 +119,42 @@ def _rewrite(folder: Path, name: str, shard: Shard, stale: Mapping[str, int], jo
     Whenever this ends, one of the two is known to the journal, and `trim` removes the other.
     """
     dropped = 0
-    number = _free_number(folder)
-    with (folder / name).open("rb") as old, (folder / _file_name(number)).open("xb") as new:
-        for line in old:
-            relative = os.path.relpath(json.loads(line)["input_path"], shard.folder or None)
-            if shard.run < stale.get(relative, 0):
+    other = _file_name(_free_number(folder))
+    with (folder / other).open("xb") as new:
+        for line in _lines(folder / name):
+            if _is_stale(line, shard, stale):
                 dropped += 1
             else:
                 new.write(line)
         new.flush()
         os.fsync(new.fileno())
         size = new.tell()
-    if dropped:
-        journal.replace_shard(name, _file_name(number), size)
-        journal.commit()
-    (folder / (name if dropped else _file_name(number))).unlink()
+    sync_folder(folder)
+    journal.replace_shard(name, other, size)
+    journal.commit()
+    (folder / name).unlink()
     return dropped
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        yield from file
+
+
+def _is_stale(line: bytes, shard: Shard, stale: Mapping[str, int]) -> bool:
+    """Whether a line was written before its document was done again."""
+    path: str = json.loads(line)["input_path"]
+    # As a list named it, relative to the folder; or joined below the folder as it was given.
+    listed = path.removeprefix(os.path.join(shard.folder, ""))  # noqa: PTH118
+    relative = known_as(listed, os.path.join(shard.working, shard.folder))  # noqa: PTH118
+    return shard.run < stale.get(relative, 0)
+
+
+def _write_all(file: FileIO, data: bytes) -> None:
+    """Raw files write what they can: the last bytes of a disk, and no more than two gigabytes at once."""
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
 
 
 def _free_number(folder: Path) -> int:
@@ -147,4 +168,4 @@ def _file_name(number: int) -> str:
 def _number(name: str) -> int:
     """7 for `part-00007.jsonl`; 0 for what is no file of ours."""
     middle = name.removeprefix("part-").removesuffix(".jsonl")
-    return int(middle) if middle.isdigit() and name == _file_name(int(middle)) else 0
+    return int(middle) if middle.isdecimal() and name == _file_name(int(middle)) else 0

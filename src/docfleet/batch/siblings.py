@@ -1,6 +1,7 @@
 """What there is beside a document, as far as its output's name depends on it (see `docfleet.batch.names`).
 
-A folder may hold ten million files, so a name is kept as eight bytes: its hash. Two names with the same hash would be
+A folder may hold ten million files, so a name is kept as eight bytes, its hash, and only where it matters: a name that
+occurs once matters as a document with pages, or as what is called like a page. Two names with the same hash would be
 taken for the same, which makes an output's name longer than it need be, and nothing worse.
 """
 
@@ -11,21 +12,33 @@ import unicodedata
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from docfleet.documents.folders import is_document_name
 
-PAGED_SUFFIXES = (".pdf", ".tif", ".tiff", ".gif")
+PAGED_SUFFIXES = (".pdf", ".tif", ".tiff")
 """Of documents that may have several pages; a file of another suffix is given no short name for its pages."""
 
 _ENDS_IN_A_PAGE = re.compile(r"(?P<stem>.+)_(?:0|[1-9][0-9]*)", re.DOTALL)
+_UNSEEN = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+"""Characters that have no look of their own (Unicode's Default_Ignorable_Code_Point)."""
 _MANY = 100_000
+"""Names past which NumPy sorts their hashes: a list of ten million numbers takes ten times as much memory."""
 
 
 def name_key(name: str) -> str:
-    """The same for names that some file system takes for the same: without case, composed or decomposed."""
+    """The same for names that some file system takes for the same.
+
+    Without case; composed or decomposed; without characters that have no look, which HFS+ and a case-insensitive ext4
+    pass over.
+    """
     if name.isascii():
         return name.lower()
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    decomposed = unicodedata.normalize("NFD", _UNSEEN.sub("", name))
+    return unicodedata.normalize("NFC", decomposed.casefold())
 
 
 def split_suffix(name: str) -> tuple[str, str]:
@@ -49,53 +62,61 @@ class Siblings:
         for name in names:
             entries.append(hash(name_key(name)))
             stem, suffix = split_suffix(name)
-            key = hash(name_key(stem))
-            starts.append(key)
+            key = name_key(stem)
+            starts.append(hash(key))
             if not is_document_name(name):
                 continue
-            stems.append(key)
+            stems.append(hash(key))
             if suffix.lower() in PAGED_SUFFIXES:
-                paged.append(key)
-            if (whole := stem_of_page(stem)) is not None:
-                numbered.append(hash(name_key(whole)))
-        self._entries, self._starts, self._stems = _in_order(entries), _in_order(starts), _in_order(stems)
-        self._paged, self._numbered = _in_order(paged), _in_order(numbered)
+                paged.append(hash(key))
+            if (whole := stem_of_page(key)) is not None:
+                numbered.append(hash(whole))
+        self._entries, self._starts, self._stems = _repeated(entries), _repeated(starts), _repeated(stems)
+        self._paged, self._numbered = _distinct(paged), _distinct(numbered)
 
     def shares_name(self, name: str) -> bool:
-        """Whether another entry differs from this one in case or composition alone."""
-        return _count(self._entries, name) > 1
+        """Whether another entry differs from this one in case, composition or unseen characters alone."""
+        return _has(self._entries, name_key(name))
 
     def shares_stem(self, stem: str) -> bool:
         """Whether more than one document has this stem."""
-        return _count(self._stems, stem) > 1
+        return _has(self._stems, name_key(stem))
 
     def is_only(self, stem: str) -> bool:
         """Whether no more than one entry of any kind has this stem."""
-        return _count(self._starts, stem) <= 1
+        return not _has(self._starts, name_key(stem))
 
-    def has_paged(self, stem: str) -> bool:
-        """Whether a document that may have pages has this stem."""
-        return _count(self._paged, stem) > 0
+    def has_whole(self, stem: str) -> bool:
+        """Whether a page of some document that may have pages would be called like this."""
+        whole = stem_of_page(name_key(stem))
+        return whole is not None and _has(self._paged, whole)
 
     def has_numbered(self, stem: str) -> bool:
         """Whether a document is called as a page of one with this stem would be."""
-        return _count(self._numbered, stem) > 0
+        return _has(self._numbered, name_key(stem))
 
 
-def _in_order(keys: array[int]) -> Sequence[int]:
+def _distinct(keys: array[int]) -> Sequence[int]:
     if len(keys) <= _MANY:
-        return sorted(keys)
+        return sorted(set(keys))
     import numpy as np
 
-    # Sorted in place: a list of ten million numbers takes ten times as much.
-    np.frombuffer(keys, dtype=np.int64).sort()
-    return keys
+    return array("q", np.unique(np.frombuffer(keys, dtype=np.int64)).tobytes())
 
 
-def _count(keys: Sequence[int], name: str) -> int:
-    """0, 1, or 2 for more."""
-    key = hash(name_key(name))
-    first = bisect_left(keys, key)
-    if first == len(keys) or keys[first] != key:
-        return 0
-    return 2 if first + 1 < len(keys) and keys[first + 1] == key else 1
+def _repeated(keys: array[int]) -> Sequence[int]:
+    """Those that occur more than once, in order."""
+    if len(keys) <= _MANY:
+        ordered = sorted(keys)
+        return sorted({key for key, following in pairwise(ordered) if key == following})
+    import numpy as np
+
+    found = np.frombuffer(keys, dtype=np.int64)
+    found.sort()
+    return array("q", np.unique(found[1:][found[1:] == found[:-1]]).tobytes())
+
+
+def _has(keys: Sequence[int], key: str) -> bool:
+    wanted = hash(key)
+    place = bisect_left(keys, wanted)
+    return place < len(keys) and keys[place] == wanted
