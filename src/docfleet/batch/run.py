@@ -193,7 +193,7 @@ class _Running:
             pages=self.job.pages,
             retry_failed=self.job.retry_failed,
             by_content=self.job.by_content,
-            may_repeat=self.job.input_list is not None or "**" in self.job.pattern,
+            may_repeat=self.job.input_list is not None,
             remove_outputs=self._remove,
         )
         status = StatusFile(self.folder.own, command=self.screen.command)
