@@ -2,6 +2,7 @@
 
 output/                      results, under the inputs' relative folders
 output/_docfleet/            journal.sqlite   what is done; the truth
+                             lock             held by the job that runs; says which process that is
                              tmp/             files being written; emptied when a job begins and ends
                              status.json      the job as it runs, for `docfleet status`
                              summary.json     how the last run ended

@@ -1,24 +1,56 @@
 """One job at a time for each output folder, whichever host it runs on.
 
-The lock is the kernel's (`flock`), so a job that is killed holds it no longer. On a file system that has none, the
-status file of the other job has to do: it says whether its process lives.
+      flock(_docfleet/lock) --had--> the file says who has it --> the job --> closed
+                            --not--> UsageError that names who has it
+
+The lock is the kernel's, so a job that is killed holds it no longer, and what its file says does not matter then. On a
+file system that has no locks, the status file of the other job has to do: it says whether its process lives.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import errno
+import json
 import logging
+import os
 from collections.abc import Iterator
-from pathlib import Path
-
-from filelock import FileLock, Timeout
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 from docfleet.batch.folder import JobFolder
-from docfleet.batch.status_file import Status, read_status
+from docfleet.batch.status_file import Process, Status, read_status
 from docfleet.documents.sources import printable
 from docfleet.errors import OutputError, UsageError
 
+try:
+    import fcntl
+except ImportError:  # Windows.
+    fcntl = None  # type: ignore[assignment]
+
 _LOG = logging.getLogger(__name__)
+
+_TAKEN = (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK)
+_NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL)
+_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Who has the lock."""
+
+    process: Process
+    started: str
+    """ISO 8601 with its offset from UTC."""
+
+    @classmethod
+    def from_plain(cls, plain: Any) -> Holder:
+        """The inverse of `dataclasses.asdict`. Raises ValueError."""
+        import msgspec
+
+        return msgspec.convert(plain, cls)
 
 
 @contextlib.contextmanager
@@ -27,33 +59,54 @@ def held(folder: JobFolder) -> Iterator[None]:
 
     Raises UsageError that names the other job if there is one, OutputError if the lock cannot be made.
     """
-    lock = FileLock(_place(folder), timeout=0)
     try:
-        lock.acquire()
-    except Timeout:
-        raise UsageError(_busy(folder, _status(folder))) from None
-    except NotImplementedError:
-        status = _status(folder)
-        if status is not None and status.whereabouts() == "running":
-            raise UsageError(_busy(folder, status)) from None
-        _LOG.warning(
-            "the file system of %s has no locks: see to it yourself that only one job at a time writes there",
-            folder.own,
-        )
-        yield
-        return
+        file = os.open(folder.own / "lock", os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
-        raise OutputError(
-            f"{printable(str(folder.own))} cannot be locked: {error.strerror or error}; choose another output_dir"
-        ) from error
+        raise _cannot(folder, error) from error
     try:
+        _lock(file, folder)
         yield
     finally:
-        lock.release()
+        os.close(file)  # Which gives the lock back: no other process has this file open, workers inherit none.
 
 
-def _place(folder: JobFolder) -> Path:
-    return folder.own / "lock"
+def _lock(file: int, folder: JobFolder) -> None:
+    try:
+        if fcntl is None:
+            raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _TAKEN:
+            raise UsageError(_busy(folder, _holder(file))) from None
+        if error.errno not in _NO_LOCKS:
+            raise _cannot(folder, error) from error
+        _look_around(folder)
+        return
+    holder = Holder(process=Process.this(), started=datetime.now(UTC).astimezone().isoformat(timespec="seconds"))
+    # Only for whoever is refused: on a full disk they are told less.
+    with contextlib.suppress(OSError):
+        os.ftruncate(file, 0)
+        os.pwrite(file, json.dumps(dataclasses.asdict(holder)).encode(), 0)
+
+
+def _look_around(folder: JobFolder) -> None:
+    """Instead of a lock: refuse where another job says that it runs."""
+    status = _status(folder)
+    if status is not None and status.whereabouts() == "running":
+        raise UsageError(_busy(folder, Holder(process=status.process, started=status.started)))
+    _LOG.warning(
+        "the file system of %s has no locks: see to it yourself that only one job at a time writes there",
+        printable(str(folder.own)),
+    )
+
+
+def _holder(file: int) -> Holder | None:
+    """What the lock's file says. None where that cannot be right: its job has just got it, or could not write."""
+    try:
+        holder = Holder.from_plain(json.loads(os.pread(file, _BYTES, 0)))
+    except (OSError, ValueError):
+        return None
+    return None if holder.process.alive() is False else holder
 
 
 def _status(folder: JobFolder) -> Status | None:
@@ -63,11 +116,17 @@ def _status(folder: JobFolder) -> Status | None:
         return None
 
 
-def _busy(folder: JobFolder, status: Status | None) -> str:
+def _busy(folder: JobFolder, holder: Holder | None) -> str:
     place = printable(str(folder.output))
-    if status is None:
+    if holder is None:
         return f"another job is writing to {place}; wait for it, or choose another output_dir"
     return (
-        f"another job is writing to {place}: process {status.process.pid} on {status.process.host}, since "
-        f"{status.started}; wait for it, end it (kill {status.process.pid}), or choose another output_dir"
+        f"another job is writing to {place}: process {holder.process.pid} on {holder.process.host}, since "
+        f"{holder.started}; wait for it, end it (kill {holder.process.pid}), or choose another output_dir"
+    )
+
+
+def _cannot(folder: JobFolder, error: OSError) -> OutputError:
+    return OutputError(
+        f"{printable(str(folder.own))} cannot be locked: {error.strerror or error}; choose another output_dir"
     )
