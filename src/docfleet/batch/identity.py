@@ -44,17 +44,23 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple
     """What is not the same: name, value before, value now; `None` where there was or is none."""
     old, new = dict(_flat(before)), dict(_flat(now))
     return [
-        (name, old.get(name), new.get(name)) for name in dict.fromkeys([*old, *new]) if old.get(name) != new.get(name)
+        (_name_of(path), old.get(path), new.get(path))
+        for path in dict.fromkeys([*old, *new])
+        if old.get(path) != new.get(path)
     ]
 
 
-def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+def _flat(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     if isinstance(value, Mapping):
         for key, member in value.items():
-            # "plan" says nothing to a person, the options in it do.
-            yield from _flat(member, f"{name}.{key}" if name and name != "plan" else key)
+            yield from _flat(member, (*path, key))
     else:
-        yield name, value
+        yield path, value
+
+
+def _name_of(path: tuple[str, ...]) -> str:
+    """What people call it: "plan" says nothing to them, the options in it do."""
+    return ".".join(path[1:] if path[0] == "plan" and path[1:] != (INPUT,) else path)
 
 
 def _without_places(value: Any) -> Any:

@@ -74,14 +74,11 @@ def pages_to_do(count: int, selected: Sequence[Interval] | None, done: Sequence[
 
 
 def _interval(part: str, whole: str) -> Interval:
-    first, dash, last = part.strip().partition("-")
-    try:
-        start = int(first)
-        end = None if dash and not last.strip() else int(last if dash else first)
-    except ValueError:
-        raise UsageError(
-            f"pages is {whole!r}: {part.strip()!r} is no page number and no range like 1-5 or 20-"
-        ) from None
+    first, dash, last = (piece.strip() for piece in part.partition("-"))
+    if not first.isdecimal() or not (last.isdecimal() or not last):
+        raise UsageError(f"pages is {whole!r}: {part.strip()!r} is no page number and no range like 1-5 or 20-")
+    start = int(first)
+    end = None if dash and not last else int(last or first)
     if start < 1 or (end is not None and end < start):
         raise UsageError(f"pages is {whole!r}: {part.strip()!r} begins below 1, or ends before it begins")
     return start - 1, end
