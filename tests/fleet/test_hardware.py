@@ -1,6 +1,8 @@
 """What a machine has, read from folders laid out like other machines."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -147,3 +149,46 @@ def test_this_machine():
     machine = hardware.Machine.probe()
     assert machine.usable_cores >= 1
     assert {cpu for cpus in machine.nodes.values() for cpu in cpus} == set(machine.cpus)
+
+
+@pytest.mark.parametrize(
+    ("files", "left"),
+    [
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/pids.max": "max\n", "sys/fs/cgroup/pids.current": "7\n"}, None),
+        (
+            {
+                "proc/self/cgroup": "0::/a/b\n",
+                "sys/fs/cgroup/a/pids.max": "100\n",
+                "sys/fs/cgroup/a/pids.current": "90\n",
+                "sys/fs/cgroup/a/b/pids.max": "50\n",
+                "sys/fs/cgroup/a/b/pids.current": "20\n",
+            },
+            10,
+        ),
+        (
+            {
+                "proc/self/cgroup": "5:pids:/job\n",
+                "sys/fs/cgroup/pids/job/pids.max": "100\n",
+                "sys/fs/cgroup/pids/job/pids.current": "120\n",
+            },
+            0,
+        ),
+        ({}, None),
+    ],
+)
+def test_available_processes_of_a_container(lay_out, files, left, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert hardware.available_processes(lay_out(files)) == left
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="another user is needed, and /proc")
+def test_available_processes_of_a_user():
+    script = (
+        "import os, resource; from docfleet.fleet.hardware import available_processes\n"
+        "available_processes()  # imports what that user may not read\n"
+        "resource.setrlimit(resource.RLIMIT_NPROC, (1000, 1000))\n"
+        "os.setuid(47111)\n"
+        "print(available_processes())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "999\n"

@@ -20,7 +20,7 @@ Options = TypeVar("Options", bound=CommonOptions)
 
 _LOG = logging.getLogger(__name__)
 
-_INSTANCE_BYTES = 1_500_000_000
+INSTANCE_BYTES = 1_500_000_000
 """Of an instance of the pipelines there are, on the largest pages of the benchmarks, with something to spare."""
 _ACCELERATOR_BATCH = 8
 
@@ -43,7 +43,7 @@ def _cpu_instances(options: CommonOptions) -> int:
     memory = available_memory()
     if memory is None:
         return by_cores
-    by_memory = max(1, memory // _INSTANCE_BYTES // (len(nodes) if nodes else 1))
+    by_memory = max(1, memory // INSTANCE_BYTES // (len(nodes) if nodes else 1))
     if by_memory < by_cores:
         _LOG.warning(
             "%d instances and not %d, one for each core: %.1f GB of memory are free, and an instance may need %.1f GB; "
@@ -51,6 +51,6 @@ def _cpu_instances(options: CommonOptions) -> int:
             by_memory,
             by_cores,
             memory / 1e9,
-            _INSTANCE_BYTES / 1e9,
+            INSTANCE_BYTES / 1e9,
         )
     return min(by_cores, by_memory)

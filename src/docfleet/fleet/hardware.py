@@ -130,6 +130,39 @@ def available_memory(root: Path = _ROOT) -> int | None:
     return min(found, default=None)
 
 
+def available_processes(root: Path = _ROOT) -> int | None:
+    """Processes and threads that may still be started by this user in this container; None for no limit.
+
+    The least of what each cgroup above this process has left (`pids.max`) and what is left of the user's own limit
+    (RLIMIT_NPROC), which does not hold for root.
+    """
+    found = []
+    for folder in _cgroup_folders("pids", root):
+        limit, used = _text(folder / "pids.max").strip(), _text(folder / "pids.current").strip()
+        if limit.isdigit() and used.isdigit():
+            found.append(max(0, int(limit) - int(used)))
+    if sys.platform == "linux" and os.geteuid() != 0:
+        import resource
+
+        limit_of_user = resource.getrlimit(resource.RLIMIT_NPROC)[0]
+        if limit_of_user != resource.RLIM_INFINITY:
+            found.append(max(0, limit_of_user - _threads_of(os.getuid(), root)))
+    return min(found, default=None)
+
+
+def _threads_of(user: int, root: Path) -> int:
+    """How many threads a user runs, as far as this process may see them."""
+    count = 0
+    for entry in (root / "proc").iterdir():
+        if entry.name.isdigit():
+            status = _text(entry / "status")
+            owner = re.search(r"^Uid:\s+(\d+)", status, re.MULTILINE)
+            threads = re.search(r"^Threads:\s+(\d+)", status, re.MULTILINE)
+            if owner and threads and int(owner[1]) == user:
+                count += int(threads[1])
+    return count
+
+
 def resident_bytes(pid: int | Literal["self"] = "self") -> int:
     """Resident memory of a process; 0 where the system does not tell. Raises ProcessLookupError if it is gone."""
     try:

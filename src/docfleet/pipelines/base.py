@@ -52,6 +52,15 @@ class Prepared:
     plan: Plan
 
 
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network that is asked for."""
+
+    name: str
+    folder: str | None
+    """The folder that the user named; None for one of the store, by its name."""
+
+
 class Pipeline(ABC, Generic[Options, P, R]):
     """A pipeline of networks over pages, on one or many instances. A context manager; `close()` ends them.
 
@@ -88,6 +97,11 @@ class Pipeline(ABC, Generic[Options, P, R]):
         slots = choose_slots(options)
         plan = cls.resolve(options, device_type=slots[0].device_type, progress=progress or NullProgress())
         return Prepared(spec=worker_spec(cls.stages, plan.to_plain(), options), slots=slots, plan=plan)
+
+    @classmethod
+    def networks(cls, options: Options) -> list[Network]:
+        """The networks that options ask for, found by nobody yet; none where they cannot be told beforehand."""
+        return []
 
     @classmethod
     @abstractmethod

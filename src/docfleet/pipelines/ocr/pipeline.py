@@ -7,10 +7,10 @@ import warnings
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from docfleet.pipelines.base import Pipeline
+from docfleet.pipelines.base import Network, Pipeline
 from docfleet.pipelines.failures import PageFailure
 from docfleet.pipelines.ocr.options import OCRCall, OCROptions, OCRSettings
-from docfleet.pipelines.ocr.plan import OCRPlan, resolve
+from docfleet.pipelines.ocr.plan import OCRPlan, resolve, wanted_models
 from docfleet.pipelines.options import accepts
 from docfleet.results.ocr import OCRResult
 from docfleet.weights import Progress
@@ -33,6 +33,11 @@ class PaddleOCR(Pipeline[OCROptions, OCRPlan, OCRResult]):
     @accepts(OCROptions)
     def __init__(self, options: OCROptions) -> None:
         super().__init__(options)
+
+    @classmethod
+    def networks(cls, options: OCROptions) -> list[Network]:
+        """Detection and recognition, and the orientation of lines unless the options leave that out."""
+        return [Network(wanted.name, wanted.folder) for wanted in wanted_models(options)]
 
     @classmethod
     def resolve(cls, options: OCROptions, *, device_type: str, progress: Progress) -> OCRPlan:
