@@ -6,16 +6,19 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
+import json
 import logging
 import os
 import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
+from click.core import ParameterSource
 
 from docfleet.cli.flags import CONTEXT, flags_of, given
 from docfleet.errors import UsageError
@@ -26,9 +29,11 @@ if TYPE_CHECKING:
     from docfleet.batch.options import JobOptions
     from docfleet.pipelines.common import CommonOptions
 
-_OURS = ("instances_per_device", "batch_size", "timeout", "executor", "ordered")
+_SIZES = ("instances_per_device", "batch_size")
+_OURS = (*_SIZES, "timeout", "executor", "ordered")
 """Options of pipelines that a job has flags of its own for, or decides itself."""
 _TIMEOUT_S = 300.0
+_FLAGS = "docfleet.run.pipeline_flags"
 
 
 class NumberOrAuto(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic since click 8.5
@@ -51,22 +56,25 @@ class NumberOrAuto(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # 
 class RunCommand(click.Command):
     """Takes the flags of whichever pipeline is named beside its own."""
 
-    def make_context(
-        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
-    ) -> click.Context:
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         name = _value_of("pipeline", args)
         if name is not None:
-            self.params = [*self.params, *_pipeline_flags(find(name), {param.name for param in self.params})]
-        return super().make_context(info_name, args, parent, **extra)
+            ctx.meta[_FLAGS] = _pipeline_flags(find(name), {param.name for param in self.params})
+        return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        *own, asking_for_help = super().get_params(ctx)
+        return [*own, *ctx.meta.get(_FLAGS, ()), asking_for_help]
 
 
 def _value_of(flag: str, args: list[str]) -> str | None:
-    """The value of a flag among arguments that are not parsed yet."""
+    """The value of a flag among arguments that are not parsed yet; the last one counts, as for click."""
+    found = None
     for place, argument in enumerate(args):
         name, equals, value = argument.partition("=")
         if name.startswith("--") and name[2:].replace("-", "_") == flag:
-            return value if equals else args[place + 1] if place + 1 < len(args) else None
-    return None
+            found = value if equals else args[place + 1] if place + 1 < len(args) else None
+    return found
 
 
 def _pipeline_flags(entry: Entry, taken: set[str | None]) -> list[click.Parameter]:
@@ -81,9 +89,9 @@ def _pipeline_flags(entry: Entry, taken: set[str | None]) -> list[click.Paramete
 @click.option("--input_dir", metavar="FOLDER", help="where the documents are")
 @click.option("--input_list", metavar="FILE",
               help="do the files that FILE names, a path a line, relative to the input folder; - is stdin")  # fmt: skip
-@click.option("--input_glob_pattern", default="*", show_default=True, metavar="PATTERN",
-              help="which entries of the input folder, as Path.glob has it: * everything, '**/*.jpg' at any depth;"
-              " a folder that matches is walked")  # fmt: skip
+@click.option("--input_glob_pattern", metavar="PATTERN",
+              help="which entries of the input folder, as Path.glob has it: * everything (default), '**/*.jpg' at any"
+              " depth; a folder that matches is walked")  # fmt: skip
 @click.option("--output_dir", default="output", show_default=True, metavar="FOLDER", help="where results go")
 @click.option("--save", default="json", show_default=True, metavar="KINDS",
               help="what is saved of each page, commas between: json, txt; jsonl is one aggregated output")  # fmt: skip
@@ -100,8 +108,9 @@ def _pipeline_flags(entry: Entry, taken: set[str | None]) -> list[click.Paramete
               help="go on with what is in the output folder, or remove its results and start over")  # fmt: skip
 @click.option("--retry_failed", is_flag=True, help="do pages again that failed in earlier runs")
 @click.option("--moved", is_flag=True, help="the input folder is the one of the earlier runs under another name")
-@click.option("--timeout", type=click.FloatRange(min=0), default=_TIMEOUT_S, show_default=True, metavar="SECONDS",
-              help="how long a page may take before its worker is replaced; 0 for no limit")  # fmt: skip
+@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS",
+              help="how long a page may take before its worker is replaced; 0 for no limit"
+              f" (default {_TIMEOUT_S:g})")  # fmt: skip
 @click.option("--max_failures", metavar="N|P%", help="give up after so many failed pages of this run")
 @click.option("--fingerprint", type=click.Choice(["stat", "content"]), default="stat", show_default=True,
               help="how a changed document is noticed: by size and time of change, or by reading it")  # fmt: skip
@@ -158,27 +167,32 @@ def _this_command() -> str:
 def _pipeline_options(entry: Entry, flags: dict[str, Any]) -> CommonOptions:
     from docfleet.batch.sizes import sized
 
-    declared = entry.load_options()
-    values = _from_file(flags["options_file"]) if flags["options_file"] else {}
+    values = {} if flags["options_file"] is None else _from_file(flags["options_file"])
     if idle := [name for name in ("executor", "ordered", "on_error") if name in values]:
         raise UsageError(f"--options: {', '.join(idle)} cannot be set for a batch job")
-    names = {param.name for param in _pipeline_flags(entry, set())}
-    values |= given({name: value for name, value in flags.items() if name in names})
-    values |= given({name: flags[name] for name in ("instances_per_device", "batch_size")})
-    if flags["timeout"] != _TIMEOUT_S or "timeout" not in values:
-        values["timeout"] = flags["timeout"] or None
-    return sized(parse(declared, values))
+    typed = click.get_current_context().get_parameter_source
+    for name in _SIZES:
+        if values.get(name) == "auto" or typed(name) is not ParameterSource.DEFAULT:
+            values.pop(name, None)
+    names = {param.name for param in _pipeline_flags(entry, {param.name for param in command.params})}
+    values |= given({name: value for name, value in flags.items() if name in {*names, *_SIZES, "timeout"}})
+    values["timeout"] = values.get("timeout", _TIMEOUT_S) or None
+    return sized(parse(entry.load_options(), values))
 
 
 def _from_file(path: str) -> dict[str, Any]:
     import yaml
 
     try:
-        # JSON is YAML, but for tabs; safe_load makes plain values only.
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8-sig")
+        try:
+            # Not all JSON is YAML: its tabs are not, and 1e-3 is a text there.
+            values = json.loads(text)
+        except ValueError:
+            values = yaml.safe_load(text)
     except OSError as error:
         raise UsageError(f"--options {path}: {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UsageError(f"--options {path}: neither YAML nor JSON: {' '.join(str(error).split())}") from error
     if values is None:
         return {}
@@ -193,12 +207,16 @@ def _job_options(flags: dict[str, Any]) -> JobOptions:
 
     if flags["input_dir"] is None and flags["input_list"] is None:
         raise UsageError("name an input: --input_dir FOLDER, or --input_list FILE")
-    if not flags["output_dir"]:
-        raise UsageError("--output_dir is empty: name a folder")
+    for name in ("input_dir", "input_list", "output_dir"):
+        # A variable of a script that was never set, most likely; for a Path it would be the current folder.
+        if flags[name] == "":
+            raise UsageError(f"--{name} is empty: name a {'file' if name == 'input_list' else 'folder'}")
+    if flags["input_list"] is not None and flags["input_glob_pattern"] is not None:
+        raise UsageError("--input_glob_pattern has no meaning beside --input_list: give one of them")
     return JobOptions(
         input_dir=flags["input_dir"],
         output_dir=Path(flags["output_dir"]),
-        pattern=flags["input_glob_pattern"],
+        pattern="*" if flags["input_glob_pattern"] is None else flags["input_glob_pattern"],
         input_list=None if flags["input_list"] is None else _lines_of(flags["input_list"]),
         saves=tuple(dict.fromkeys(word for part in flags["save"].split(",") if (word := part.strip().lower()))),
         pages=None if flags["pages"] is None else PageSelection.parse(flags["pages"]),
@@ -215,14 +233,22 @@ def _job_options(flags: dict[str, Any]) -> JobOptions:
 
 def _lines_of(path: str) -> Iterator[str]:
     """The lines of a list, read as they are needed; undecodable names stay what they are."""
-    if path == "-":
-        # A copy, whose lock nobody needs when the program ends while a thread still waits for a line.
-        return (os.fsdecode(line) for line in os.fdopen(os.dup(sys.stdin.fileno()), "rb"))
-    try:
-        file = Path(path).open("rb")  # noqa: SIM115 - read to its end, and closed with the program
-    except OSError as error:
-        raise UsageError(f"--input_list {path}: {error.strerror or error}") from error
-    return (os.fsdecode(line) for line in file)
+    if path != "-":
+        try:
+            return _lines_in(Path(path).open("rb"))
+        except OSError as error:
+            raise UsageError(f"--input_list {path}: {error.strerror or error}") from error
+    if sys.stdin is None:
+        raise UsageError("--input_list -: there is no standard input")
+    # A copy, whose lock nobody needs when the program ends while a thread still waits for a line.
+    return _lines_in(os.fdopen(os.dup(sys.stdin.fileno()), "rb"))
+
+
+def _lines_in(file: BinaryIO) -> Iterator[str]:
+    with file:
+        for number, line in enumerate(file):
+            # Some editors put a mark at the beginning of what they write.
+            yield os.fsdecode(line.removeprefix(codecs.BOM_UTF8) if number == 0 else line)
 
 
 @contextlib.contextmanager

@@ -72,8 +72,10 @@ def _own(path: str) -> Entry:
 
     try:
         found = _attribute(path)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError) as error:
         raise UsageError(f"the pipeline {path!r} cannot be imported: {error}") from error
+    except Exception as error:  # noqa: BLE001 - somebody else's module may do whatever it likes
+        raise UsageError(f"the pipeline {path!r} cannot be imported: {type(error).__name__}: {error}") from error
     if not (isinstance(found, type) and issubclass(found, Pipeline)):
         raise UsageError(f"{path!r} is no subclass of docfleet.pipelines.base.Pipeline")
     return Entry(class_name=path, command=path, pipeline=path, options="")
