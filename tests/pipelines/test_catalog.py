@@ -78,9 +78,12 @@ def test_what_is_no_class_of_ones_own_is_refused(
 
 
 def test_listing_the_names_imports_none_of_the_pipelines() -> None:
-    code = (
-        "import sys; from docfleet.pipelines.catalog import find, known_names; known_names();"
-        " find('ocr').load_options(); print([name for name in sys.modules if name in ('numpy', 'cv2', 'docfleet.pipelines.ocr.pipeline')])"
-    )
+    code = """
+import sys
+from docfleet.pipelines.catalog import find, known_names
+known_names()
+find("ocr").load_options()
+print([name for name in sys.modules if name in ("numpy", "cv2", "docfleet.pipelines.ocr.pipeline")])
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -74,7 +74,8 @@ def _own(path: str) -> Entry:
         found = _attribute(path)
     except (ImportError, AttributeError) as error:
         raise UsageError(f"the pipeline {path!r} cannot be imported: {error}") from error
-    except Exception as error:  # noqa: BLE001 - somebody else's module may do whatever it likes
+    except Exception as error:
+        # Somebody else's module may do whatever it likes.
         raise UsageError(f"the pipeline {path!r} cannot be imported: {type(error).__name__}: {error}") from error
     if not (isinstance(found, type) and issubclass(found, Pipeline)):
         raise UsageError(f"{path!r} is no subclass of docfleet.pipelines.base.Pipeline")
