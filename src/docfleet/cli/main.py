@@ -25,7 +25,7 @@ from docfleet.errors import DocfleetError, OutputError
 
 COMMANDS = {
     "ocr": ("docfleet.cli.ocr:command", "Read the text of images and PDFs."),
-    "run": ("docfleet.cli.run:command", "Run a pipeline over a folder as a batch job that can be killed and resumed."),
+    "run": ("docfleet.cli.run:command", "Run a pipeline over a folder: a job that can be killed and resumed."),
     "status": ("docfleet.cli.status:command", "Show how the job of an output folder stands, running or dead."),
     "doctor": ("docfleet.cli.doctor:command", "Tell what a person should know before a long job."),
     "devices": ("docfleet.cli.devices:command", "Show devices, engines, and the slots a device string stands for."),
