@@ -227,6 +227,10 @@ class JournalMachine(RuleBasedStateMachine):
         found = [(row.input, row.page_index) for row in self.journal.failures()]
         assert len(found) == len(failures)
         assert set(found) == failures
+        met = [(row.input, row.page_index) for row in self.journal.failures(met=True)]
+        assert met == [
+            (name, page) for name, page in found if name.removeprefix("in/").replace("\\udcff", "\udcff") in self.met
+        ]
         assert self.journal.stale() == self.books.stale
         beyond = {name.single: pages for name, pages in self.journal.outputs()}
         assert beyond == {stem_of(path): known.beyond for path, known in self.books.documents.items()}

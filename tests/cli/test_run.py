@@ -303,6 +303,30 @@ def test_the_command_to_go_on_is_the_one_that_was_given(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out put" / "a b.json").read_bytes())["word"] == "it's"
 
 
+def test_failures_are_of_documents_that_are_there(tmp_path: Path) -> None:
+    Image.new("L", (8, 6)).save(tmp_path / "a.png")
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    command = ["run", "--pipeline", ECHO, "--input_dir", ".", "--input_glob_pattern", "*.png", "--progress", "none"]
+    assert docfleet(tmp_path, *command).returncode == 1
+    failures = tmp_path / "output" / "_docfleet" / "failures.jsonl"
+    for status, number in ((1, 1), (0, 0)):
+        done = docfleet(tmp_path, *command)
+        assert done.returncode == status, done.stderr
+        assert len(failures.read_text().splitlines()) == number
+        assert ("bad.png" in done.stderr) is bool(number)
+        (tmp_path / "bad.png").unlink(missing_ok=True)
+
+
+def test_a_folder_in_the_place_of_an_old_output_ends_a_fresh_start(tmp_path: Path) -> None:
+    Image.new("L", (8, 6)).save(tmp_path / "a.png")
+    command = ["run", "--pipeline", ECHO, "--input_dir", ".", "--progress", "none"]
+    assert docfleet(tmp_path, *command).returncode == 0
+    (tmp_path / "output" / "a.json").unlink()
+    (tmp_path / "output" / "a.json").mkdir()
+    done = docfleet(tmp_path, *command, "--fresh")
+    assert (done.returncode, done.stderr) == (4, "docfleet: error: output/a.json: Is a directory\n")
+
+
 def test_a_reader_that_leaves_a_dry_run_is_no_failure(tmp_path: Path) -> None:
     for number in range(3):
         Image.new("L", (8, 6)).save(tmp_path / f"{number}.png")

@@ -54,8 +54,9 @@ CREATE TABLE IF NOT EXISTS documents (
 CREATE TABLE IF NOT EXISTS names (key INTEGER PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS pages (document INTEGER, page INTEGER, PRIMARY KEY (document, page)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS failures (
-    document INTEGER, page INTEGER, input TEXT NOT NULL, category TEXT NOT NULL, message TEXT NOT NULL,
-    detail TEXT NOT NULL, attempts INTEGER NOT NULL, slot TEXT, signal INTEGER, PRIMARY KEY (document, page)
+    document INTEGER, page INTEGER, run INTEGER NOT NULL, input TEXT NOT NULL, category TEXT NOT NULL,
+    message TEXT NOT NULL, detail TEXT NOT NULL, attempts INTEGER NOT NULL, slot TEXT, signal INTEGER,
+    PRIMARY KEY (document, page)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS shards (
     name TEXT PRIMARY KEY, run INTEGER NOT NULL, folder BLOB NOT NULL, working BLOB NOT NULL, size INTEGER NOT NULL
@@ -154,6 +155,8 @@ class Journal:
         self._places = os.fsencode(folder), os.fsencode(_working_directory())
         self._open: dict[int, _Open] = {}
         self._shards: dict[str, int] = {}
+        self._claimed_pages = ""
+        """Taken last by a name that is called like a page."""
         self._writing = False
         with self._errors("opened"):
             self._db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, cached_statements=64)
@@ -294,6 +297,8 @@ class Journal:
     def _known(
         self, document: Document, path: bytes, identity: int, name: OutputName, state: int, done: int, failed: int
     ) -> Entry:
+        if state != _DONE:
+            self._db.execute("UPDATE failures SET run = ? WHERE document = ?", (self.run, identity))
         if state != _OPEN:
             word: State = "done" if state == _DONE else "failed"
             return Entry(id=identity, state=word, name=name, done_pages=done, failed_pages=failed)
@@ -330,14 +335,8 @@ class Journal:
     def _insert(self, document: Document, path: bytes, digest: bytes | None) -> Entry:
         """Take a document in under a name that no other has, whichever documents there were in earlier runs."""
         name = document.name()
-        claims = Claims.of(name)
-        words = [_key_of(word) for word in (*claims.own, *claims.against)]
-        places = ", ".join("?" * len(words))
-        if self._db.execute(f"SELECT 1 FROM names WHERE key IN ({places})", words).fetchone() is not None:
+        if not self._claim(name):
             name = hashed_name(name, document.relative)
-            claims = Claims.of(name)
-        taken = [(_key_of(word),) for word in (*claims.own, *claims.pages)]
-        self._db.executemany("INSERT OR IGNORE INTO names VALUES (?)", taken)
         identity = self._next_id
         self._next_id += 1
         single, paged = _kept(name, document.relative)
@@ -347,6 +346,24 @@ class Journal:
         )
         self._open[identity] = _Open(path, document.path, None, 0, 0)
         return Entry(id=identity, state="new", name=name)
+
+    def _claim(self, name: OutputName) -> bool:
+        """Take what a name takes; False if some of it is another document's. A hashed name takes nothing."""
+        claims = Claims.of(name)
+        for word in claims.against:
+            if self._db.execute("SELECT 1 FROM names WHERE key = ?", (_key_of(word),)).fetchone() is not None:
+                return False
+        try:
+            self._db.executemany("INSERT INTO names VALUES (?)", [(_key_of(word),) for word in claims.own])
+        except sqlite3.IntegrityError:
+            # What was inserted before the one that is taken stays: a word that nobody has does no harm.
+            return False
+        for word in claims.pages:
+            # The files of a scanner differ in their numbers alone.
+            if word != self._claimed_pages:
+                self._db.execute("INSERT OR IGNORE INTO names VALUES (?)", (_key_of(word),))
+                self._claimed_pages = word
+        return True
 
     def _forget(self, identity: int) -> None:
         self._db.execute("DELETE FROM pages WHERE document = ?", (identity,))
@@ -389,8 +406,8 @@ class Journal:
             self._begin()
             row = FailureRow.of(state.name, page, failure)
             self._db.execute(
-                "INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (identity, _WHOLE if page is None else page, row.input, row.category, row.message, row.detail,
+                "INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (identity, _WHOLE if page is None else page, self.run, row.input, row.category, row.message, row.detail,
                  row.attempts, row.slot, row.signal),
             )  # fmt: skip
             state.failed += 1
@@ -439,12 +456,16 @@ class Journal:
 
     # Reading.
 
-    def failures(self) -> Iterator[FailureRow]:
-        """All failures, in the order of documents as they were first met, pages ascending."""
+    def failures(self, *, met: bool = False) -> Iterator[FailureRow]:
+        """All failures, in the order of documents as they were first met, pages ascending.
+
+        `met`: of documents that were met in this run, and not of those that are not there any more.
+        """
         with self._errors("read"):
             rows = self._db.execute(
                 "SELECT input, page, category, message, detail, attempts, slot, signal FROM failures"
-                " ORDER BY document, page"
+                " WHERE run >= ? ORDER BY document, page",
+                (self.run if met else 0,),
             )
             for name, page, category, message, detail, attempts, slot, number in rows:
                 yield FailureRow(

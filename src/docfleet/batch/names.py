@@ -119,7 +119,9 @@ class Claims:
                 against.append(f"paged {whole}")
         if not _ENDS_IN_A_HASH.search(paged):
             own.append(f"paged {paged}")
-            against.append(f"page of {paged}")
+            # No name is called like a page of a suffix name: what ends in a number holds no `~`.
+            if "~" not in paged.rpartition("/")[2]:
+                against.append(f"page of {paged}")
         return cls(tuple(own), tuple(pages), tuple(against))
 
 

@@ -11,6 +11,7 @@ what a dead run left is swept --> fleet of publishers, Job.work() --> lines of c
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -48,7 +49,6 @@ from docfleet.report.closing import write_closing
 from docfleet.report.progress import Display
 from docfleet.report.summary import SlotSummary, Status, Summary, Weights
 from docfleet.report.versions import versions
-from docfleet.results.base import write_atomically
 from docfleet.weights import Progress
 
 
@@ -162,6 +162,13 @@ class _Running:
     started: str = field(default_factory=lambda: _now())
 
     def run(self) -> int:
+        """The exit status. Raises UsageError and OutputError where the job cannot begin, or a file is in its way."""
+        try:
+            return self._run()
+        except OSError as error:
+            raise OutputError(f"{printable(str(error.filename or self.folder.own))}: {error.strerror}") from error
+
+    def _run(self) -> int:
         identity = identity_of(self.pipeline.__name__, self.prepared, self.job)
         if self.job.fresh:
             self._forget(identity)
@@ -177,8 +184,6 @@ class _Running:
                 )
             self._write_failures(journal)
             return self._work(journal)
-        except OSError as error:
-            raise OutputError(f"{printable(str(error.filename or self.folder.own))}: {error.strerror}") from error
         finally:
             journal.close()
             self.folder.leave()
@@ -240,12 +245,12 @@ class _Running:
             except OutputError as error:
                 self.screen.display.note(f"{error}; its outputs are left where they are")
             else:
-                saves = (journal.identity() or identity)["save"]
-                for name, pages in journal.outputs():
-                    artefacts.remove(self.folder.output, name, pages, saves)
-                for shard in journal.shards():
-                    (self.folder.output / shards.FOLDER / shard).unlink(missing_ok=True)
-                journal.close()
+                with contextlib.closing(journal):
+                    saves = (journal.identity() or identity)["save"]
+                    for name, pages in journal.outputs():
+                        artefacts.remove(self.folder.output, name, pages, saves)
+                    for shard in journal.shards():
+                        (self.folder.output / shards.FOLDER / shard).unlink(missing_ok=True)
         self.folder.forget()
 
     def _compare(self, journal: Journal, identity: dict[str, Any]) -> None:
@@ -361,7 +366,8 @@ class _Running:
         try:
             # Where the folder was removed nothing is made again for the sake of its books.
             if self.folder.own.is_dir():
-                self._write_failures(journal)
+                # Once all documents were met, those that were not are not there any more.
+                self._write_failures(journal, met=summary.listed)
                 summary.save(self.folder.summary)
         except OSError as error:
             trouble = f"{printable(str(error.filename or self.folder.own))}: {error.strerror or error}"
@@ -370,20 +376,24 @@ class _Running:
                 summary, exit_status=OutputError.exit_status, status=Status.STOPPED, stopped=trouble
             )
         status.finish(summary.exit_status, views.view(summary.stopped))
+        failures = _tolerant(journal.failures(met=summary.listed))
         write_closing(
-            summary, self.screen.stream, failures=_tolerant(journal), folder=self.folder.own, quiet=self.screen.quiet
-        )
+            summary, self.screen.stream, failures=failures, folder=self.folder.own, quiet=self.screen.quiet
+        )  # fmt: skip
         return summary.exit_status
 
-    def _write_failures(self, journal: Journal) -> None:
-        data = "".join(_line_of(row) for row in journal.failures())
-        write_atomically(self.folder.failures, data.encode())
+    def _write_failures(self, journal: Journal, *, met: bool = False) -> None:
+        """Line by line: there may be as many as there are pages."""
+        aside = self.folder.tmp / self.folder.failures.name
+        with aside.open("w", encoding="utf-8") as file:
+            file.writelines(map(_line_of, journal.failures(met=met)))
+        aside.replace(self.folder.failures)
 
 
-def _tolerant(journal: Journal) -> Iterator[FailureRow]:
+def _tolerant(failures: Iterator[FailureRow]) -> Iterator[FailureRow]:
     """The failures, as far as the journal can be read: the last lines are not the place to fail."""
     try:
-        yield from journal.failures()
+        yield from failures
     except OutputError:
         return
 
