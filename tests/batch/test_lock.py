@@ -95,9 +95,19 @@ def test_two_folders_are_two_locks(folder: JobFolder, tmp_path: Path) -> None:
 
 def test_what_the_job_starts_does_not_hold_the_lock(folder: JobFolder) -> None:
     with held(folder):
-        child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False)
-    assert is_free(folder)
-    child.communicate(b"\n")
+        child = subprocess.Popen(
+            [sys.executable, "-c", "print('up', flush=True); input()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            close_fds=False,
+        )
+        assert child.stdout is not None
+        # Only then is it surely past the moment at which the kernel closes what is not to be inherited.
+        assert child.stdout.readline() == "up\n"
+    free = is_free(folder)
+    child.communicate("\n")
+    assert free
 
 
 def process_that_has_ended() -> Process:
