@@ -335,3 +335,71 @@ def test_the_first_documents_are_done_while_others_are_still_looked_for(bench: B
     _, said = job.communicate(timeout=60)
     assert job.returncode == 0, said
     assert sorted(bench.outputs()) == ["a.json", "b.json"]
+
+
+def test_files_that_were_there_before_are_nobody_s_to_remove(bench: Bench) -> None:
+    bench.image("a.png")
+    mine = bench.output / "jsonl" / "part-00001.jsonl"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine\n")
+    bench.run("--save", "json,jsonl")
+    bench.run("--save", "json,jsonl", "--fresh")
+    assert mine.read_text() == "mine\n"
+    assert len(list(mine.parent.iterdir())) == 2
+
+
+def test_by_content_what_is_no_regular_file_holds_nothing_up(bench: Bench) -> None:
+    bench.image("a.png")
+    os.mkfifo(bench.input / "pipe.png")
+    (bench.input / "zero.png").symlink_to("/dev/zero")
+    bench.run("--fingerprint", "content", status=1)
+    assert {row["message"] for row in bench.failures()} == {
+        "in/pipe.png: is not a regular file",
+        "in/zero.png: is not a regular file",
+    }
+
+
+def test_a_file_from_the_far_future_is_a_file(bench: Bench) -> None:
+    os.utime(bench.image("a.png"), (13_569_465_600, 13_569_465_600))
+    bench.run()
+    bench.run()
+    assert len(bench.computed()) == 1
+
+
+def test_a_list_that_is_separated_otherwise_names_nothing_that_is_there(bench: Bench) -> None:
+    bench.image("sub/a.png")
+    (bench.folder / "list").write_bytes(b"sub/a.png\0sub/b.png\0")
+    bench.run("--input_list", "list", status=1)
+    assert bench.summary()["documents"] == tally(1, 0, failed=1)
+
+
+def test_an_output_folder_that_leads_in_a_circle_is_an_error_of_usage(bench: Bench) -> None:
+    bench.image("a.png")
+    (bench.folder / "loop").symlink_to("loop")
+    assert "is not a folder" in bench.run("--output_dir", "loop", status=2)
+
+
+def test_doubt_about_results_stays_until_they_are_removed(bench: Bench) -> None:
+    bench.pipeline = "tests.batch.pipelines:Moody"
+    bench.image("a.png")
+    said = bench.run("--verify", "1", status=4)
+    assert "to go on" not in said
+    assert "results that are in doubt" in bench.run(status=4)
+    bench.run("--fresh")
+
+
+def test_options_may_change_where_nothing_is_done_yet(bench: Bench) -> None:
+    bench.image("fail-a.png")
+    bench.run("--word", "one", status=1)
+    (bench.input / "fail-a.png").rename(bench.input / "a.png")
+    bench.run("--word", "two")
+    assert bench.result("a.json")["word"] == "two"
+    assert bench.failures() == []
+
+
+def test_a_dry_run_names_outputs_as_earlier_runs_have(bench: Bench) -> None:
+    bench.image("a.jpg")
+    bench.run()
+    bench.image("a.png")
+    bench.run("--dry_run")
+    assert [line.split("\t")[2] for line in bench.printed.splitlines()[:2]] == ["a.json", "a~png.json"]

@@ -221,6 +221,34 @@ def test_a_second_job_on_the_folder_is_refused_by_name(bench: Bench) -> None:
     assert "another job is writing to out" in said
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_killed_while_old_results_are_removed_none_is_taken_for_new(bench: Bench, times: int) -> None:
+    for number in range(300):
+        bench.image(f"{number:03}.png", grey=number % 256)
+    bench.run("--save", "json,txt")
+    for _ in range(times):
+        left = len(bench.outputs())
+        job = bench.start("--save", "json,txt", "--fresh", "--progress", "none")
+        wait_for(lambda left=left: len(bench.outputs()) < left, job)  # type: ignore[misc]
+        kill_group(job)
+        job.communicate()
+    bench.run("--save", "json,txt")
+    assert bench.summary()["pages"] == tally(300, 300)
+    assert len(bench.outputs()) == 600
+    assert len(bench.computed()) == 600
+
+
+def test_a_closed_terminal_ends_the_job_and_not_its_workers(bench: Bench) -> None:
+    bench.document("slow-doc.tif", 40)
+    job = bench.start("--progress", "plain")
+    wait_for(lambda: len(bench.computed()) >= 4, job)
+    os.killpg(job.pid, signal.SIGHUP)
+    said = let_end(job)
+    assert job.returncode == 143, said
+    assert bench.summary()["pages"]["done"] == len(bench.computed())
+    assert sum(slot["restarts"] for slot in bench.summary()["slots"]) == 0
+
+
 # Disks.
 
 

@@ -90,10 +90,23 @@ def test_pages_that_come_out_the_same_are_no_complaint(tmp_path: Path, done: lis
 def test_pages_that_do_not_are_named(tmp_path: Path, done: list[tuple[Task, bytes]]) -> None:
     complaints = compare(tmp_path, [done[0], (done[1][0], b"something else")])
     assert complaints == [f"{tmp_path}/b.tif page 3: came out differently when it was done again"]
+
+
+def test_a_document_that_is_gone_is_no_complaint_and_counted(tmp_path: Path, done: list[tuple[Task, bytes]]) -> None:
     (tmp_path / "a.png").unlink()
-    [complaint] = compare(tmp_path, done)
-    assert complaint.startswith(f"{tmp_path}/a.png: failed when it was done again: ")
-    assert complaint.endswith("no such file or folder")
+    sample = Sample(10)
+    for task, digest in done:
+        sample.offer(task, digest)
+    assert sample.compare(spec(tmp_path, dry=True), Slot("cpu"), timeout=60, max_attempts=1) == []
+    assert sample.missed == 1
+
+
+def test_enough_is_enough(tmp_path: Path, done: list[tuple[Task, bytes]]) -> None:
+    sample = Sample(10)
+    for task, _ in done:
+        sample.offer(task, b"something else")
+    assert sample.compare(spec(tmp_path, dry=True), Slot("cpu"), timeout=60, max_attempts=1, stopped=lambda: True) == []
+    assert sample.missed == 2
 
 
 def test_a_worker_that_cannot_start_is_said(tmp_path: Path, done: list[tuple[Task, bytes]]) -> None:

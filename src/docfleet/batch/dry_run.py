@@ -10,9 +10,12 @@ listing --> worker processes open each document and count its pages --> one line
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from docfleet.batch.artefacts import AGGREGATED, check_saves, file_tails
+from docfleet.batch.folder import JobFolder
+from docfleet.batch.journal import known_names
 from docfleet.batch.listing import Document
 from docfleet.batch.names import OutputName
 from docfleet.batch.options import JobOptions
@@ -47,7 +50,14 @@ def dry_run(
     found = failed = pages = 0
     with ProcessExecutor(spec, slots_of("cpu"), timeout=options.timeout) as executor:
         names: dict[int, tuple[str, OutputName]] = {}
-        for task, outcome in executor.run(_tasks(documents, job.pages, names)):
+        tasks = _tasks(
+            documents,
+            job.pages,
+            names,
+            journal=JobFolder(job.output_dir).journal,
+            may_repeat=job.input_list is not None,
+        )
+        for task, outcome in executor.run(tasks):
             path, name = names.pop(task.key[0])
             found += 1
             if isinstance(outcome, Failed):
@@ -63,14 +73,27 @@ def dry_run(
 
 
 def _tasks(
-    documents: Iterator[Document | None], pages: PageSelection | None, names: dict[int, tuple[str, OutputName]]
+    documents: Iterator[Document | None],
+    pages: PageSelection | None,
+    names: dict[int, tuple[str, OutputName]],
+    *,
+    journal: Path,
+    may_repeat: bool,
 ) -> Iterator[Task]:
-    for number, document in enumerate(document for document in documents if document is not None):
-        names[number] = printable(document.path), document.name()
-        source = Source(document.path, error=document.problem)
-        yield Task(
-            (number,), {"source": source.to_payload(), "pages": None if pages is None else pages.to_plain()}
-        )  # fmt: skip
+    """A task for each document, once; `names` is told what its outputs are called, as earlier runs have named them."""
+    met: set[str] = set()
+    number = -1
+    with known_names(journal) as known:
+        for document in documents:
+            if document is None or document.relative in met:
+                continue
+            if may_repeat:
+                met.add(document.relative)
+            number += 1
+            names[number] = printable(document.path), known(document.relative) or document.name()
+            source = Source(document.path, error=document.problem)
+            selected = None if pages is None else pages.to_plain()
+            yield Task((number,), {"source": source.to_payload(), "pages": selected})
 
 
 def _pages(count: int) -> str:

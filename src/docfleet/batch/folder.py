@@ -11,6 +11,7 @@ output/_docfleet/            journal.sqlite   what is done; the truth
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +53,8 @@ class JobFolder:
 
     def make(self) -> None:
         """Make the folders. Raises UsageError where a file is in the way, OutputError where they cannot be made."""
-        if self.output.exists() and not self.output.is_dir():
+        # Not by pathlib, which raises where it may not look, or goes round in circles.
+        if os.path.lexists(self.output) and not os.path.isdir(self.output):  # noqa: PTH112
             raise UsageError(f"output_dir {printable(str(self.output))} is not a folder")
         try:
             self.own.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,8 @@ The tasks are taken one by one as the fleet has room, so a job of ten million do
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -111,12 +113,24 @@ class Intake:
 
 
 def digest_of(path: str) -> bytes | None:
-    """Sixteen bytes that stand for the content of a file; None if it cannot be read, which its worker will say."""
+    """Sixteen bytes that stand for the content of a file; None if it cannot be read, which its worker will say.
+
+    A pipe or a device would block, or never end: they have none.
+    """
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - as it will be opened by the worker
-            while chunk := file.read(_CHUNK):
+        with open(path, "rb", opener=_without_waiting) as file:
+            info = os.fstat(file.fileno())
+            if not stat.S_ISREG(info.st_mode):
+                return None
+            left = info.st_size
+            while left and (chunk := file.read(min(left, _CHUNK))):
                 digest.update(chunk)
+                left -= len(chunk)
     except (OSError, ValueError):
         return None
     return digest.digest()
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

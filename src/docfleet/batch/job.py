@@ -46,6 +46,11 @@ class Stop:
     status: int
     """Exit status (DESIGN 3.6)."""
     reason: str
+    meanwhile: str = ""
+    """What is still being done before it ends, for whoever watches; may be empty."""
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.meanwhile}" if self.meanwhile else self.reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,8 @@ class Job:
     intake: Intake
     executor: ProcessExecutor
     watcher: Watcher
+    interrupts: Interrupts
+    """Entered, and left when the books are written: a signal must not come between."""
     max_failures: MaxFailures | None = None
     stop: Stop | None = None
     """Set as soon as the job has a reason to end early."""
@@ -110,33 +117,34 @@ class Job:
     _obeyed: int = 0
     """Signals that have been acted upon."""
     _draining: bool = False
+    _place: tuple[int, int] | None = None
+    """What the output folder was when the job began."""
 
     def work(self) -> Stop | None:
         """Do it all; returns why it ended early, if it did. What was settled is committed, or remains to be done."""
-        with Interrupts() as interrupts:
+        try:
             try:
-                try:
-                    with self.executor.start(self.intake, ordered=False) as run:
-                        self._loop(run, interrupts)
-                except StartError as error:
-                    self._end(Stop(error.exit_status, str(error)))
-                except OSError as error:
-                    # Of the listing: a list that cannot be read to its end, a network file system that is gone.
-                    place = f"{printable(str(error.filename))}: " if error.filename else ""
-                    reason = f"looking for documents failed: {place}{error.strerror or error}"
-                    self._end(Stop(OutputError.exit_status, reason))
-                    self.executor.kill()
-                self._commit()
-            except OutputError as error:
-                # The journal cannot be written: what it does not know did not happen.
-                self.ledger.roll_back()
-                self._news.clear()
-                self.stop = Stop(error.exit_status, str(error))
+                with self.executor.start(self.intake, ordered=False) as run:
+                    self._loop(run)
+            except StartError as error:
+                self._end(Stop(error.exit_status, str(error)))
+            except OSError as error:
+                # Of the listing: a list that cannot be read to its end, a network file system that is gone.
+                place = f"{printable(str(error.filename))}: " if error.filename else ""
+                reason = f"looking for documents failed: {place}{error.strerror or error}"
+                self._end(Stop(OutputError.exit_status, reason))
                 self.executor.kill()
+            self._commit()
+        except OutputError as error:
+            # The journal cannot be written: what it does not know did not happen.
+            self.ledger.roll_back()
+            self._news.clear()
+            self.stop = Stop(error.exit_status, self._removed() or str(error))
+            self.executor.kill()
         return self.stop
 
-    def _loop(self, run: RunHandle, interrupts: Interrupts) -> None:
-        place = self.folder.identity()
+    def _loop(self, run: RunHandle) -> None:
+        self._place = self.folder.identity()
         self._committed = beaten = checked = time.monotonic()
         while not run.over:
             for event in run.advance(self._patience()):
@@ -149,10 +157,16 @@ class Job:
                 self.watcher.beat(self.stop)
             if now - checked >= _CHECK_S:
                 checked = now
-                if not self.folder.is_ours(place):
-                    raise OutputError(f"{printable(str(self.folder.own))} was removed or replaced while the job ran")
-            if self._must_leave(run, interrupts):
+                if removed := self._removed():
+                    raise OutputError(removed)
+            if self._must_leave(run):
                 break
+
+    def _removed(self) -> str:
+        """That the output folder is not what it was, if so: the true reason for many an error."""
+        if self._place is None or self.folder.is_ours(self._place):
+            return ""
+        return f"{printable(str(self.folder.own))} was removed or replaced while the job ran"
 
     def _patience(self) -> float:
         """How long to wait for the next event."""
@@ -190,7 +204,8 @@ class Job:
             self.ledger.expand(key, len(parts))
         elif isinstance(outcome, Done):
             if "stopped" in outcome.value:
-                self._end(Stop(OutputError.exit_status, f"results cannot be written: {outcome.value['stopped']}"))
+                reason = self._removed() or f"results cannot be written: {outcome.value['stopped']}"
+                self._end(Stop(OutputError.exit_status, reason))
                 return
             line = outcome.value.get("line")
             document = self.ledger.end_page(key, failed=False)
@@ -210,15 +225,15 @@ class Job:
         if self.max_failures is not None and self.max_failures.reached(failed=failed, finished=finished):
             self._end(Stop(OutputError.exit_status, f"{failed} pages have failed: max_failures is reached"))
 
-    def _must_leave(self, run: RunHandle, interrupts: Interrupts) -> bool:
+    def _must_leave(self, run: RunHandle) -> bool:
         """Act upon signals and reasons to stop: the first ends the job gently, a second signal at once."""
-        fresh = interrupts.received[self._obeyed :]
+        fresh = self.interrupts.received[self._obeyed :]
         self._obeyed += len(fresh)
         if fresh:
             name = signal_name(fresh[0])
             again = "; once more to end at once" if self._obeyed == 1 else ""
             status = 128 + (signal.SIGINT if fresh[0] == signal.SIGINT else signal.SIGTERM)
-            self._end(Stop(status, f"{name}: finishing the pages that are being computed{again}"))
+            self._end(Stop(status, name, f"finishing the pages that are being computed{again}"))
         if self._obeyed > 1:
             self.watcher.note("ending at once")
             self.executor.kill()
@@ -232,4 +247,4 @@ class Job:
         """The first reason is the one that counts."""
         if self.stop is None:
             self.stop = stop
-            self.watcher.note(stop.reason)
+            self.watcher.note(str(stop))

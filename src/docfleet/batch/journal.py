@@ -22,11 +22,12 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import quote
 
 from docfleet.batch.listing import Document
 from docfleet.batch.names import Claims, OutputName, hashed_name
@@ -197,7 +198,7 @@ class Journal:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            damaged = getattr(error, "sqlite_errorname", "") in ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+            damaged = getattr(error, "sqlite_errorname", "") in ("SQLITE_CORRUPT", "SQLITE_NOTADB", "")
             hint = "start over with --fresh" if damaged else "see that its disk has room and can be written to"
             raise OutputError(f"{self._name} cannot be {what}: {error}; {hint}") from error
 
@@ -225,6 +226,33 @@ class Journal:
         with self._errors("written"):
             self._begin()
             self._set_meta("identity", identity)
+
+    def mark(self, name: str, value: Any) -> None:
+        """Keep a word for runs to come; None forgets it. Committed with the rest."""
+        with self._errors("written"):
+            self._begin()
+            if value is None:
+                self._db.execute("DELETE FROM meta WHERE key = ?", (name,))
+            else:
+                self._set_meta(name, value)
+
+    def marked(self, name: str) -> Any:
+        """What was kept under a name; None if nothing was."""
+        with self._errors("read"):
+            return self._meta(name)
+
+    def nothing_done(self) -> bool:
+        """Whether no page is done, of no document that any run has met."""
+        with self._errors("read"):
+            query = "SELECT EXISTS (SELECT 1 FROM documents WHERE done > 0) OR EXISTS (SELECT 1 FROM pages)"
+            return not self._db.execute(query).fetchone()[0]
+
+    def forget_all(self) -> None:
+        """Know nothing of any document; committed with the rest."""
+        with self._errors("written"):
+            self._begin()
+            for table in ("documents", "names", "pages", "failures", "shards", "stale"):
+                self._db.execute(f"DELETE FROM {table}")
 
     def commit(self) -> None:
         """Make everything since the last commit count. Raises OutputError, and then none of it does."""
@@ -532,3 +560,29 @@ def _working_directory() -> str:
 def _text(text: str) -> str:
     """As SQLite can hold it: undecodable bytes of a file name are lone surrogates, which UTF-8 has not."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+@contextmanager
+def known_names(path: Path) -> Iterator[Callable[[str], OutputName | None]]:
+    """While entered, tells what the outputs of a document are called, by its relative path; None if nobody named it.
+
+    Reads without writing; of a journal that is not there or cannot be read so it knows no names.
+    """
+    query = "SELECT single, paged FROM documents WHERE path = ?"
+    try:
+        db = sqlite3.connect(f"file:{quote(os.fsencode(path))}?mode=ro", uri=True, check_same_thread=False)
+    except sqlite3.Error:
+        yield lambda _: None
+        return
+
+    def name_of(relative: str) -> OutputName | None:
+        try:
+            row = db.execute(query, (os.fsencode(relative),)).fetchone()
+        except sqlite3.Error:
+            return None
+        return None if row is None else _name_of(relative, *row)
+
+    try:
+        yield name_of
+    finally:
+        db.close()

@@ -38,6 +38,9 @@ _REMEMBERED = 64
 _NOTHING = Pattern(())
 
 
+_HALF = 1 << 63
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """One file to do, or a place where one should be."""
@@ -58,6 +61,11 @@ class Document:
     def is_known(self) -> bool:
         """Whether `size` and `mtime_ns` are the file's."""
         return bool(self.size or self.mtime_ns)
+
+
+def looks_of(info: os.stat_result) -> tuple[int, int]:
+    """Size and time of change, by which a changed file is told. Times that 64 bits do not hold, after 2262, wrap."""
+    return info.st_size, (info.st_mtime_ns + _HALF) % (2 * _HALF) - _HALF
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +140,7 @@ class Listing:
             try:
                 with os.scandir(self._whole(folder) or os.curdir) as entries:
                     known = Siblings(entry.name for entry in entries)
-            except OSError:
+            except (OSError, ValueError):
                 known = Siblings(())
             self._siblings[folder] = known
             if len(self._siblings) > _REMEMBERED:
@@ -202,7 +210,8 @@ class Listing:
         except (OSError, ValueError):
             # Its worker will say what is wrong with it.
             return Document(path=path, relative=relative, name=name)
-        return Document(path=path, relative=relative, size=info.st_size, mtime_ns=info.st_mtime_ns, name=name)
+        size, mtime_ns = looks_of(info)
+        return Document(path=path, relative=relative, size=size, mtime_ns=mtime_ns, name=name)
 
     def _name(self, relative: str) -> OutputName:
         if os.path.isabs(relative):  # noqa: PTH117

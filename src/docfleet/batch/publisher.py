@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from docfleet.batch.artefacts import AGGREGATED, Artefact, artefacts, line
+from docfleet.batch.listing import looks_of
 from docfleet.batch.names import OutputName
 from docfleet.batch.selection import pages_to_do
 from docfleet.batch.shards import ShardWriter
@@ -133,7 +134,7 @@ def _check_unchanged(payload: Mapping[str, Any]) -> None:
         info = os.stat(source.input_path or "")  # noqa: PTH116
     except (OSError, ValueError):
         return  # Reading it will say what is wrong.
-    if [info.st_size, info.st_mtime_ns] != list(expected):
+    if list(looks_of(info)) != list(expected):
         raise InputError(f"{source.name}: has changed since the job found it; run the same command again")
 
 

@@ -19,6 +19,7 @@ import os
 import platform
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +30,7 @@ from docfleet.batch.ahead import Ahead
 from docfleet.batch.folder import JobFolder
 from docfleet.batch.identity import INPUT, differences, identity_of
 from docfleet.batch.intake import Intake
+from docfleet.batch.interrupts import Interrupts
 from docfleet.batch.job import Job, PageDone, PageFailed, Stop, Watcher
 from docfleet.batch.journal import FailureRow, Journal
 from docfleet.batch.ledger import Ledger
@@ -51,6 +53,9 @@ from docfleet.report.summary import SlotSummary, Status, Summary, Weights
 from docfleet.report.versions import versions
 from docfleet.weights import Progress
 
+_REMOVING, _DOUBT = "removing", "doubt"
+"""Marks in the journal: outputs are being removed; a page came out differently when it was done again."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Screen:
@@ -60,8 +65,8 @@ class Screen:
     stream: TextIO | None
     """Where the last lines go; None for nowhere."""
     quiet: bool
-    progress: Progress | None
-    """Told of weights that have to be fetched."""
+    fetching: AbstractContextManager[Progress]
+    """Told of weights that have to be fetched; entered for that alone, before the display draws anything."""
     command: str
     """A shell command that goes on with this job."""
 
@@ -75,7 +80,8 @@ def run_job(pipeline: type[Pipeline[Any, Any, Any]], options: CommonOptions, job
     artefacts.check_saves(job.saves, pipeline.result_type)
     folder = JobFolder(job.output_dir)
     listing, documents = documents_of(job)
-    prepared = pipeline.prepare(options, progress=screen.progress)
+    with screen.fetching as progress:
+        prepared = pipeline.prepare(options, progress=progress)
     folder.make()
     listing.leave_out(folder.output)
     with held(folder):
@@ -86,19 +92,22 @@ def documents_of(job: JobOptions) -> tuple[Listing, Iterator[Document | None]]:
     """The documents that a job is about, lazily; None for "not yet". Raises UsageError where there are none."""
     folder = job.input_dir or ""
     name = printable(folder or os.curdir)
+    try:
+        here, output = (os.path.realpath(path) for path in (folder, job.output_dir))
+    except OSError as error:
+        raise UsageError(f"{name}: {error.strerror or error}; is the working directory still there?") from error
     if not os.path.exists(folder or os.curdir):  # noqa: PTH110
         raise UsageError(f"the input folder does not exist: {name}")
     if not os.path.isdir(folder or os.curdir):  # noqa: PTH112
         raise UsageError(f"{name} is not a folder; name the folder it is in, and the file by input_glob_pattern")
-    output = job.output_dir.resolve()
-    if job.input_list is None and Path(folder or os.curdir).resolve().is_relative_to(output):
+    if job.input_list is None and Path(here).is_relative_to(output):
         raise UsageError(
             f"output_dir {printable(str(job.output_dir))} is the input folder or contains it: outputs would become "
             "inputs; choose a folder of its own"
         )
     listing = Listing(folder)
-    if output.is_dir():
-        listing.leave_out(output)
+    if os.path.isdir(output):  # noqa: PTH112 - a Path raises where it may not look
+        listing.leave_out(Path(output))
     documents = listing.matches(job.pattern) if job.input_list is None else listing.listed(job.input_list)
     ahead = Ahead(documents if job.limit is None else itertools.islice(documents, job.limit))
     found = iter(ahead)
@@ -141,7 +150,7 @@ class _Recorder(Watcher):
             self.sample.offer(page.task, page.digest)
 
     def beat(self, stop: Stop | None) -> None:
-        view = self._views.view(None if stop is None else stop.reason)
+        view = self._views.view(None if stop is None else str(stop))
         self._screen.display.update(view)
         self._status.write(view)
 
@@ -170,11 +179,14 @@ class _Running:
 
     def _run(self) -> int:
         identity = identity_of(self.pipeline.__name__, self.prepared, self.job)
-        if self.job.fresh:
+        if self.job.fresh or self._is_half_removed():
             self._forget(identity)
         self.folder.sweep()
+        is_new = not self.folder.journal.exists()
         journal = Journal(self.folder.journal, folder=self.job.input_dir or "", fsync=self.job.fsync)
         try:
+            if is_new:
+                shards.respect(self.folder.output, journal)
             self._compare(journal, identity)
             short = shards.trim(self.folder.output, journal)
             if short:
@@ -183,12 +195,13 @@ class _Running:
                     "to it, or gone: lines are missing, and which cannot be told; start over with --fresh"
                 )
             self._write_failures(journal)
-            return self._work(journal)
+            with Interrupts() as interrupts:
+                return self._work(journal, interrupts)
         finally:
             journal.close()
             self.folder.leave()
 
-    def _work(self, journal: Journal) -> int:
+    def _work(self, journal: Journal, interrupts: Interrupts) -> int:
         ledger = Ledger()
         intake = Intake(
             self.documents,
@@ -220,6 +233,7 @@ class _Running:
                 intake=intake,
                 executor=executor,
                 watcher=recorder,
+                interrupts=interrupts,
                 max_failures=self.job.max_failures,
             )
             stop = running.work()
@@ -230,12 +244,22 @@ class _Running:
         if stop is None or stop.status != OutputError.exit_status:
             shards.trim(self.folder.output, journal)
             shards.drop_stale(self.folder.output, journal)
-        complaints = self._verify(recorder.sample) if stop is None and len(recorder.sample) else []
+        complaints = self._verify(recorder.sample, interrupts) if stop is None and len(recorder.sample) else []
+        if complaints:
+            journal.mark(_DOUBT, complaints[0])
+            journal.commit()
         self.screen.display.close()
         summary = self._summary(ledger, intake, stop, complaints, slots, seconds)
         return self._end(summary, journal, status, views, complaints)
 
     # Before.
+
+    def _is_half_removed(self) -> bool:
+        """Whether a run with `--fresh` has begun to remove outputs and has not come to its end."""
+        if not self.folder.journal.exists():
+            return False
+        with contextlib.closing(Journal(self.folder.journal)) as journal:
+            return journal.marked(_REMOVING) is not None
 
     def _forget(self, identity: dict[str, Any]) -> None:
         """What `--fresh` means: no outputs of earlier runs, and nothing known of them."""
@@ -246,6 +270,9 @@ class _Running:
                 self.screen.display.note(f"{error}; its outputs are left where they are")
             else:
                 with contextlib.closing(journal):
+                    # From here on the journal vouches for nothing: whoever comes next removes the rest.
+                    journal.mark(_REMOVING, True)
+                    journal.commit()
                     saves = (journal.identity() or identity)["save"]
                     for name, pages in journal.outputs():
                         artefacts.remove(self.folder.output, name, pages, saves)
@@ -254,22 +281,27 @@ class _Running:
         self.folder.forget()
 
     def _compare(self, journal: Journal, identity: dict[str, Any]) -> None:
-        """Refuse to add to outputs that were made otherwise."""
+        """Refuse to add to outputs that were made otherwise, or that are in doubt."""
+        place = printable(str(self.folder.output))
+        doubt = journal.marked(_DOUBT)
+        if doubt is not None:
+            raise OutputError(f"{place} holds results that are in doubt: {doubt}; --fresh removes them and starts over")
         before = journal.identity()
         if before is not None:
             found = differences(before, identity)
             if [name for name, *_ in found] == [INPUT]:
                 if not self.job.moved:
                     raise UsageError(
-                        f"{printable(str(self.folder.output))} holds results of {before[INPUT]}, and this job reads "
-                        f"{identity[INPUT]}: say --moved if it is the same folder under another name, or choose "
-                        "another output_dir"
+                        f"{place} holds results of {before[INPUT]}, and this job reads {identity[INPUT]}: say --moved "
+                        "if it is the same folder under another name, or choose another output_dir"
                     )
+            elif found and journal.nothing_done():
+                journal.forget_all()
             elif found:
                 what = "; ".join(f"{name} was {_shown(old)}, is {_shown(new)}" for name, old, new in found)
                 raise UsageError(
-                    f"{printable(str(self.folder.output))} holds results that were made otherwise: {what}. Give the "
-                    "same options to go on, --fresh to remove them and start over, or another output_dir"
+                    f"{place} holds results that were made otherwise: {what}. Give the same options to go on, --fresh "
+                    "to remove them and start over, or another output_dir"
                 )
         journal.set_identity(identity)
         journal.commit()
@@ -287,11 +319,17 @@ class _Running:
         )
 
     def _remove(self, name: OutputName, pages: int) -> None:
-        artefacts.remove(self.folder.output, name, pages, self.job.saves)
+        try:
+            artefacts.remove(self.folder.output, name, pages, self.job.saves)
+        except OSError as error:
+            place = printable(str(error.filename or self.folder.output))
+            raise OutputError(
+                f"{place} is of a document that has changed, and cannot be removed: {error.strerror}"
+            ) from error
 
     # After.
 
-    def _verify(self, sample: Sample) -> list[str]:
+    def _verify(self, sample: Sample, interrupts: Interrupts) -> list[str]:
         self.screen.display.note(f"doing {len(sample)} pages again on one fresh instance")
         try:
             complaints = sample.compare(
@@ -299,13 +337,15 @@ class _Running:
                 self.prepared.slots[0],
                 timeout=self.options.timeout,
                 max_attempts=self.options.max_attempts or 3,
+                stopped=lambda: bool(interrupts.received),
             )
         except StartError as error:
             complaints = [f"no page could be done again: {error}"]
         for complaint in complaints:
             self.screen.display.note(complaint)
         if not complaints:
-            self.screen.display.note(f"all {len(sample)} came out the same")
+            left = f" ({sample.missed} were not done again)" if sample.missed else ""
+            self.screen.display.note(f"all {len(sample) - sample.missed} came out the same{left}")
         return complaints
 
     def _summary(

@@ -21,6 +21,7 @@ from docfleet.batch.listing import known_as
 from docfleet.results.base import sync_folder
 
 FOLDER = "jsonl"
+_FOREIGN = "foreign_shards"
 SHARD_BYTES = 256 << 20
 """A file that has so many is full."""
 
@@ -73,6 +74,17 @@ class ShardWriter:
             sync_folder(self._folder)
 
 
+def respect(output: Path, journal: Journal) -> None:
+    """Note which files were there before this journal was: they are not ours to cut or to remove.
+
+    Of a journal without outputs. Ours are numbered from there on. Raises OSError, and OutputError.
+    """
+    folder = output / FOLDER
+    if folder.is_dir():
+        journal.mark(_FOREIGN, _free_number(folder) - 1)
+        journal.commit()
+
+
 def trim(output: Path, journal: Journal) -> list[str]:
     """Cut off what does not count; gives the files that are shorter than what does. Only while no worker writes.
 
@@ -82,8 +94,9 @@ def trim(output: Path, journal: Journal) -> list[str]:
     if not folder.is_dir():
         return [name for name, shard in journal.shards().items() if shard.size]
     known = journal.shards()
+    foreign = journal.marked(_FOREIGN) or 0
     for path in folder.iterdir():
-        if path.name not in known and _number(path.name):
+        if path.name not in known and _number(path.name) > foreign:
             path.unlink()
     short = []
     for name, shard in known.items():

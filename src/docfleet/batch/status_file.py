@@ -182,7 +182,7 @@ def read_status(folder: Path) -> Status | None:
         return Status.from_plain(json.loads((folder / NAME).read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         _LOG.warning("%s is not a status that can be read: %s", printable(str(folder / NAME)), error)
         return None
 

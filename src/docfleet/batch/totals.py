@@ -9,6 +9,7 @@ give up. So the reader gives up first.
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import time
 from collections.abc import Callable
@@ -50,7 +51,9 @@ def read_totals(journal: Path, *, clock: Callable[[], float] = time.monotonic) -
     """
     end = clock() + _LIMIT_S
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{quote(str(journal))}?mode=ro", uri=True, timeout=0.5)) as db:
+        with contextlib.closing(
+            sqlite3.connect(f"file:{quote(os.fsencode(journal))}?mode=ro", uri=True, timeout=0.5)
+        ) as db:
             db.set_progress_handler(lambda: clock() > end, _STEPS)
             row = db.execute(_QUERY).fetchone()
     except (sqlite3.Error, UnicodeEncodeError):

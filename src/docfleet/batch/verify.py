@@ -8,12 +8,13 @@ A page's result must not depend on what it was computed with, nor on which insta
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from docfleet.documents.sources import Source, printable
 from docfleet.fleet.devices import Slot
 from docfleet.fleet.processes import ProcessExecutor
-from docfleet.fleet.tasks import Done, Task
+from docfleet.fleet.tasks import Category, Failed, Task
 from docfleet.fleet.worker import WorkerSpec
 
 
@@ -28,6 +29,8 @@ class Sample:
 
     def __init__(self, size: int, seed: int = 0) -> None:
         self.size = size
+        self.missed = 0
+        """Pages that were not done again: their document was gone or had changed, or it was to be enough."""
         self._random = random.Random(seed)
         self._seen = 0
         self._kept: list[_Sampled] = []
@@ -43,16 +46,31 @@ class Sample:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def compare(self, spec: WorkerSpec, slot: Slot, *, timeout: float | None, max_attempts: int) -> list[str]:
+    def compare(
+        self,
+        spec: WorkerSpec,
+        slot: Slot,
+        *,
+        timeout: float | None,
+        max_attempts: int,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> list[str]:
         """Do the pages again; what is to be said of those that did not come out the same.
 
-        `spec`: a publisher that writes nothing. Raises StartError if it cannot start.
+        `spec`: a publisher that writes nothing. `stopped`: asked after each page whether that is enough. Raises
+        StartError if it cannot start.
         """
         tasks = [Task((number,), one.task.payload, one.task.part) for number, one in enumerate(self._kept)]
         complaints = []
         with ProcessExecutor(spec, [slot], timeout=timeout, max_attempts=max_attempts) as executor:
             for task, outcome in executor.run(tasks):
-                if not isinstance(outcome, Done):
+                if stopped():
+                    self.missed += len(tasks) - task.key[0]
+                    break
+                if isinstance(outcome, Failed) and outcome.failure.category is Category.INPUT:
+                    # The document is gone, or another one by now: nothing to compare with.
+                    self.missed += 1
+                elif isinstance(outcome, Failed):
                     complaints.append(f"{_place(task)}: failed when it was done again: {outcome.failure.message}")
                 elif outcome.value["digest"] != self._kept[task.key[0]].digest:
                     complaints.append(f"{_place(task)}: came out differently when it was done again")

@@ -126,4 +126,5 @@ def run(arguments: list[str]) -> int:
 
 def _discard_output() -> None:
     """Send what is still buffered nowhere: Python would try to write it once more at exit, and complain."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

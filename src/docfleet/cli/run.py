@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from docfleet.batch.options import JobOptions
     from docfleet.pipelines.common import CommonOptions
 
+_MOST = 2**31 - 1
 _SIZES = ("instances_per_device", "batch_size")
 _OURS = (*_SIZES, "timeout", "executor", "ordered")
 """Options of pipelines that a job has flags of its own for, or decides itself."""
@@ -48,7 +49,7 @@ class NumberOrAuto(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # 
             number = int(value)
         except ValueError:
             number = 0
-        if number < 1:
+        if not 1 <= number <= _MOST:
             self.fail(f"{value!r} is neither auto nor a whole number from 1", param, ctx)
         return number
 
@@ -96,7 +97,7 @@ def _pipeline_flags(entry: Entry, taken: set[str | None]) -> list[click.Paramete
 @click.option("--save", default="json", show_default=True, metavar="KINDS",
               help="what is saved of each page, commas between: json, txt; jsonl is one aggregated output")  # fmt: skip
 @click.option("--pages", metavar="PAGES", help="which pages of documents, as 1-5,9,20- (default: all)")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="do the first N documents and no more")
+@click.option("--limit", type=click.IntRange(1, _MOST), metavar="N", help="do the first N documents and no more")
 @click.option(
     "--options", "options_file", metavar="FILE", help="options of the pipeline, YAML or JSON; flags overrule it"
 )
@@ -147,14 +148,18 @@ def command(pipeline: str, **flags: Any) -> int:
 def _run(entry: Entry, options: CommonOptions, job: JobOptions, flags: dict[str, Any]) -> int:
     from docfleet.batch.run import Screen, run_job
     from docfleet.cli.models import rich_progress
-    from docfleet.report.progress import NullDisplay, display_for
+    from docfleet.report.progress import display_for
+    from docfleet.weights import NullProgress
 
     quiet: bool = flags["quiet"]
-    with contextlib.ExitStack() as stack:
-        fetching = None if quiet else stack.enter_context(rich_progress())
-        display = display_for(flags["progress"], sys.stderr, quiet=quiet) if not quiet else NullDisplay()
-        stack.callback(display.close)
-        screen = Screen(display=display, stream=sys.stderr, quiet=quiet, progress=fetching, command=_this_command())
+    with contextlib.closing(display_for(flags["progress"], sys.stderr, quiet=quiet)) as display:
+        screen = Screen(
+            display=display,
+            stream=sys.stderr,
+            quiet=quiet,
+            fetching=contextlib.nullcontext(NullProgress()) if quiet else rich_progress(),
+            command=_this_command(),
+        )
         return run_job(entry.load(), options, job, screen)
 
 
@@ -168,6 +173,10 @@ def _pipeline_options(entry: Entry, flags: dict[str, Any]) -> CommonOptions:
     from docfleet.batch.sizes import sized
 
     values = {} if flags["options_file"] is None else _from_file(flags["options_file"])
+    # As the flags take them.
+    values = {name: value for name, value in values.items() if not (name in _SIZES and value == "auto")}
+    if values.get("timeout") == 0:
+        values["timeout"] = None
     if idle := [name for name in ("executor", "ordered", "on_error") if name in values]:
         raise UsageError(f"--options: {', '.join(idle)} cannot be set for a batch job")
     typed = click.get_current_context().get_parameter_source

@@ -349,7 +349,7 @@ def _popen(
         cpus,
     ]
     # Inherited blocked, and unblocked by the worker when it is ready for them: Ctrl-C during its start is not an error.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     try:
         return subprocess.Popen(
             command,

@@ -80,8 +80,11 @@ def _watch(parent: int) -> None:
     os._exit(1)
 
 
+_OF_THE_GROUP = {signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])}
+
+
 def _ignore_interrupts() -> None:
-    """Ctrl-C in a terminal and a service manager's SIGTERM reach the whole group; the parent alone decides what ends.
+    """Ctrl-C, a closed terminal and a service manager's SIGTERM reach the whole group; the parent decides what ends.
 
     Handlers that do nothing rather than SIG_IGN, which programs started by a worker would inherit.
     """
@@ -89,9 +92,9 @@ def _ignore_interrupts() -> None:
     def nothing(_number: int, _frame: FrameType | None) -> None:
         pass
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _OF_THE_GROUP:
         signal.signal(number, nothing)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _OF_THE_GROUP)
 
 
 def _prepare_streams() -> None:

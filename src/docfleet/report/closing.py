@@ -163,7 +163,7 @@ def _failure(failure: Failing) -> str:
 
 def _rest(summary: Summary) -> list[Text]:
     documents, pages = summary.documents.remaining, summary.pages.remaining
-    if not (documents or pages or summary.stopped):
+    if not (documents or pages or summary.stopped) or summary.status is Status.INCONSISTENT:
         return []
     known = [plural(documents, "document")] if documents else []
     known += [f"{plural(pages, 'page')} that are known of"] if pages else []
