@@ -15,23 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from _scheduling_work import READ, Document, mean_time
 from docfleet.fleet.devices import Slot
 from docfleet.fleet.scheduler import Scheduler
 from docfleet.fleet.scheduling.commands import Assign, Recall, Start
 from docfleet.fleet.tasks import Done, Expanded, Task
-
-READ = 0.15
-"""Reading a page takes this part of computing it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """One input: a page, or a document of several."""
-
-    times: tuple[float, ...]
-    """Seconds to compute each page."""
-    hints: tuple[float, ...] | None = None
-    """What is known beforehand of each page's time; None where nothing is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +69,7 @@ class Simulation:
         )
         self._run = self._scheduler.open_run(batch_size=batch_size, ordered=ordered, window=window)
         self._documents = documents
-        self._mean = sum(map(sum, (d.times for d in documents))) / sum(len(d.times) for d in documents)
+        self._mean = mean_time(documents)
         self._now = 0.0
         self._events: list[tuple[float, int, _Worker, int, _Batch, int | None]] = []
         self._count = 0

@@ -172,25 +172,38 @@ def test_a_worker_leaves_its_document_when_others_have_finished_the_rest():
 
 def test_longest_first_once_the_end_is_known():
     desk = Desk()
-    desk.add(4, sizes=[2.0, 9.0, 5.0, 7.0])
+    desk.add(5, sizes=[1.0, 2.0, 9.0, 5.0, 7.0])
     order = []
-    for _ in range(4):
+    for _ in range(5):
         assign = desk.assign()
         order += numbers(assign)[0]
         desk.finish(assign)
-    assert order == [1, 3, 2, 0]
-    assert desk.delivered_keys() == [(0,), (1,), (2,), (3,)]
+    assert order == [0, 2, 4, 3, 1]
+    assert desk.delivered_keys() == [(n,) for n in range(5)]
 
 
-def test_a_task_of_unknown_size_counts_as_the_longest():
+def test_tasks_of_unknown_size_have_every_second_turn_once_the_end_is_known():
+    """They may be documents, and long; but whoever only opens documents has nothing to compute."""
     desk = Desk()
-    desk.add(4, sizes=[2.0, 9.0, None, float("nan")])
+    desk.add(7, sizes=[1.0, 2.0, 9.0, None, float("nan"), 7.0, -1.0])
+    desk.finish(desk.assign())
     order = []
-    for _ in range(4):
+    for _ in range(6):
         assign = desk.assign()
         order += numbers(assign)[0]
         desk.finish(assign)
-    assert order == [2, 3, 1, 0]
+    assert order == [2, 3, 5, 4, 1, 6]
+
+
+def test_the_first_batch_of_a_worker_is_not_of_the_longest():
+    """It would have nothing to compute while that is read."""
+    desk = Desk(slots=2, read_ahead=1)
+    desk.add(50, sizes=[1.0] * 40 + [5.0] * 10)
+    first, second = desk.assigns()
+    assert numbers(first, second) == [[0], [1]]
+    desk.compute(first)
+    desk.compute(second)
+    assert numbers(*desk.assigns()) == [[40], [41]]
 
 
 def test_in_order_while_more_is_to_come():
@@ -202,6 +215,7 @@ def test_in_order_while_more_is_to_come():
 def test_a_task_that_could_outlast_all_that_is_in_sight_is_begun_early():
     desk = Desk(window=100)
     desk.add(100, sizes=[1.0] * 70 + [40.0] + [1.0] * 29, more=True)
+    desk.finish(desk.assign())
     assert numbers(desk.assign()) == [[70]]
 
 
@@ -216,6 +230,25 @@ def test_the_longest_do_not_share_a_batch():
             assert among <= 1
             giants += among
         desk.finish(*assigns)
+
+
+def test_all_that_a_worker_holds_is_no_more_than_its_share_of_what_is_left():
+    """It computes one batch and reads two ahead, so each is a third of what a lane has left; but for single tasks."""
+    desk = Desk(slots=2, batch_size=8, read_ahead=2, window=1000)
+    sizes = [float(1 + number % 7) for number in range(200)]
+    desk.add(200, sizes=sizes)
+    left = sum(sizes)
+    several = 0
+    while desk.counts.done < 200:
+        assigns = desk.assigns()
+        for assign in assigns:
+            work = sum(task.size or 0.0 for task in assign.tasks)
+            assert len(assign.tasks) == 1 or work <= left / 2 / 3 + 1e-9
+            several += len(assign.tasks) > 1
+            left -= work
+        for assign in assigns:
+            desk.finish(assign)
+    assert several > 10
 
 
 def test_inputs_have_turns_while_few_parts_wait():
@@ -382,3 +415,25 @@ def test_a_document_of_another_run_is_not_near():
         scheduler.finished(assign.worker, assign.tickets[0], outcome)
         assert all(task.payload == run for run in runs for task, _ in scheduler.deliver(run))
     assert served == [1, 2, 1, 2, 1, 2, 1, 2]
+
+
+def test_what_has_ended_before_a_recall_came_was_not_kept():
+    """A document that was opened in the meantime: the rest of its batch is asked for."""
+    desk = Desk(slots=2, read_ahead=1, batch_size=2, window=1000)
+    desk.add(100, more=True)
+    slow, quick = desk.assigns()
+    while len(slow.tasks) < 2:
+        desk.finish(slow, quick)
+        slow, quick = desk.assigns()
+    desk.compute(slow)
+    waiting = desk.assign()
+    desk.scheduler.exhausted(desk.run)
+    commands: list = [quick]
+    while isinstance(commands[0], Assign):
+        desk.finish(*commands)
+        commands = desk.commands()
+    first, second = waiting.tickets
+    assert commands == [Recall(slow.worker, (second,))]
+    desk.scheduler.finished(slow.worker, second, Expanded([]))
+    desk.scheduler.recalled(slow.worker, ())
+    assert desk.commands() == [Recall(slow.worker, (first,))]

@@ -1,14 +1,16 @@
 """The backlog of one run: the tasks that wait for a worker, and which of them goes next.
 
     returned   given back by a worker that died or was recalled: before everything else
+    unsized    every second time once nothing more is to come: one of unknown size may be a whole document, as long as
+               anything, and opening it leaves nothing to compute
     longest    once nothing more is to come; before that, a task so long that it could outlast all that is in sight
     input      every second time while few parts of documents wait: it may be one, to be opened before it is needed
     near       a further part of the document that the worker has open, unless somebody waits for the oldest
     oldest     the first in order
 
 Longest first is Graham's LPT rule: what takes long is begun while there is still something to put beside it. It needs
-only be kept at the end, and before would let an ordered consumer wait. A task of unknown size may be a whole document:
-it counts as the longest of all.
+only be kept at the end, and before would let an ordered consumer wait. The first batch of a worker goes by order even
+then: it would have nothing to compute while the longest of all is read.
 
 Tasks leave the heaps lazily: whoever is no longer QUEUED is dropped when it comes to the top, and a heap is rebuilt
 when more than half of it is such.
@@ -19,6 +21,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import deque
+from typing import TypeVar
 
 from docfleet.fleet.scheduling.order import Document, Node, State
 from docfleet.fleet.tasks import Key
@@ -26,14 +29,15 @@ from docfleet.fleet.tasks import Key
 _MARGIN = 4.0
 """A task is begun early if so many times its size is what one lane would have to do. More would turn the order of a run
 upside down, less would trust hints too much."""
-_UNSIZED = -math.inf
 _SLACK = 64
 
+_Entry = TypeVar("_Entry", tuple[Key, Node], tuple[float, Key, Node])
 
-def _rank(node: Node) -> float:
-    """Lowest is longest: the negative size, where that is known and makes sense."""
+
+def _size(node: Node) -> float | None:
+    """The size, where it is known and makes sense."""
     size = node.task.size
-    return -size if size is not None and 0 <= size < math.inf else _UNSIZED
+    return size if size is not None and 0 <= size < math.inf else None
 
 
 class Backlog:
@@ -44,43 +48,39 @@ class Backlog:
         self._inputs: list[tuple[Key, Node]] = []
         self._parts: list[tuple[Key, Node]] = []
         """Heaps of what came from the source, and of what documents are made of."""
-        self._longest: list[tuple[float, Key, Node]] | None = None
-        """All of them by rank; None as long as no task had a size."""
+        self._longest: list[tuple[float, Key, Node]] = []
+        """Heap of those that have a size, by its negative."""
+        self._unsized: list[tuple[Key, Node]] | None = None
+        """Heap of those that have none; None as long as no task had one."""
         self._queued_inputs = 0
         self._queued_parts = 0
         self._work = 0.0
         """Sum of the known sizes of what is QUEUED."""
         self._turn = False
-        """Whether it is an input's turn."""
+        """Whether it is the turn of what goes every second time."""
 
     def __len__(self) -> int:
         return self._queued_inputs + self._queued_parts + len(self._returned)
 
     def push(self, node: Node) -> None:
         """Add a new task."""
-        key = node.task.key
-        rank = _rank(node)
+        entry = (node.task.key, node)
         if node.parent is None:
-            heapq.heappush(self._inputs, (key, node))
             self._queued_inputs += 1
-            if len(self._inputs) > 2 * self._queued_inputs + _SLACK:
-                self._inputs = _queued(self._inputs)
+            self._inputs = _pushed(self._inputs, entry, self._queued_inputs)
         else:
-            heapq.heappush(self._parts, (key, node))
             self._queued_parts += 1
-            if len(self._parts) > 2 * self._queued_parts + _SLACK:
-                self._parts = _queued(self._parts)
-        if self._longest is None:
-            if rank == _UNSIZED:
-                return
-            self._longest = [(_UNSIZED, *old) for old in (*self._inputs, *self._parts) if old[1] is not node]
-            heapq.heapify(self._longest)
-        heapq.heappush(self._longest, (rank, key, node))
-        if rank != _UNSIZED:
-            self._work -= rank
-        if len(self._longest) > 2 * (self._queued_inputs + self._queued_parts) + _SLACK:
-            self._longest = [entry for entry in self._longest if entry[2].state is State.QUEUED]
-            heapq.heapify(self._longest)
+            self._parts = _pushed(self._parts, entry, self._queued_parts)
+        queued = self._queued_inputs + self._queued_parts
+        size = _size(node)
+        if size is not None:
+            if self._unsized is None:
+                self._unsized = [old for old in (*self._inputs, *self._parts) if old[1] is not node]
+                heapq.heapify(self._unsized)
+            self._work += size
+            self._longest = _pushed(self._longest, (-size, *entry), queued)
+        elif self._unsized is not None:
+            self._unsized = _pushed(self._unsized, entry, queued)
 
     def give_back(self, node: Node) -> None:
         """Add a task that was with a worker already."""
@@ -92,42 +92,52 @@ class Backlog:
         self._returned.clear()
         self._inputs.clear()
         self._parts.clear()
-        self._longest = None
+        self._longest.clear()
+        self._unsized = None
         self._queued_inputs = self._queued_parts = 0
         self._work = 0.0
 
-    def take(self, most: int, *, lanes: int, ending: bool, few: int, near: Document | None) -> list[Node]:
+    def take(
+        self, most: int, *, lanes: int, ending: bool, few: int, near: Document | None, share: float, first: bool
+    ) -> list[Node]:
         """Remove up to `most` tasks, at least one if there is any, for one batch.
 
-        A batch of several sized tasks gets no more than half of what a lane has to do at all: the eight longest pages
-        together could outlast all the rest. Parts do not wait in a batch for an input that may be opened in vain.
+        Parts do not wait in a batch for an input that may be opened in vain.
 
         Args:
             lanes: how many batches can be computed at a time.
             ending: whether nothing more will come.
             few: with fewer parts than this, inputs have every second turn.
             near: the document that the worker has open; None to go by order.
+            share: a batch of several sized tasks gets no more than this part of what a lane has to do at all: eight
+                long pages together could outlast all the rest.
+            first: whether it is the first batch of a worker.
         """
         nodes: list[Node] = []
-        most_work = self._work / (2 * lanes)
+        most_work = self._work / lanes * share
         work = 0.0
-        self._turn = not self._turn and self._queued_parts < few
-        turn = self._turn
+        self._turn = not self._turn
+        inputs_turn = self._turn and self._queued_parts < few
+        sizes_count = self._unsized is not None and not first
         while len(nodes) < most:
-            node = self._peek(lanes, ending, turn, near)
+            node = None
+            if sizes_count and not self._returned:
+                node = self._by_size(lanes, ending)
+            if node is None:
+                node = self._by_order(inputs_turn, near)
             if node is None or (nodes and node.parent is None and nodes[0].parent is not None):
                 break
-            rank = _rank(node)
-            if rank != _UNSIZED:
-                work -= rank
+            size = _size(node)
+            if size is not None:
+                work += size
                 if nodes and work > most_work:
                     break
-            self._remove(node, rank)
+            self._remove(node, size)
             nodes.append(node)
             near = node.parent
         return nodes
 
-    def _remove(self, node: Node, rank: float) -> None:
+    def _remove(self, node: Node, size: float | None) -> None:
         if node.state is State.RETURNED:
             self._returned.popleft()
         else:
@@ -135,41 +145,44 @@ class Backlog:
                 self._queued_inputs -= 1
             else:
                 self._queued_parts -= 1
-            if rank != _UNSIZED:
+            if size is not None:
                 # Exactly 0 when nothing is left: subtracting leaves a little behind.
-                self._work = self._work + rank if self._queued_inputs or self._queued_parts else 0.0
+                self._work = self._work - size if self._queued_inputs or self._queued_parts else 0.0
         node.state = State.ASSIGNED
 
-    def _peek(self, lanes: int, ending: bool, turn: bool, near: Document | None) -> Node | None:
+    def _by_order(self, inputs_turn: bool, near: Document | None) -> Node | None:
         if self._returned:
             return self._returned[0]
-        if not self._queued_inputs and not self._queued_parts:
-            return None
-        longest = self._longest
-        if longest is not None:
-            while longest[0][2].state is not State.QUEUED:
-                heapq.heappop(longest)
-            rank, _, node = longest[0]
-            if ending or (rank != _UNSIZED and -rank * lanes * _MARGIN >= self._work):
-                return node
-        if not self._queued_parts or (turn and self._queued_inputs):
+        if not self._queued_parts or (inputs_turn and self._queued_inputs):
             return _first(self._inputs)
         if near is not None and (sibling := near.next_queued()) is not None:
             return sibling
         part = _first(self._parts)
-        if self._queued_inputs:
-            first = _first(self._inputs)
-            return first if first.task.key < part.task.key else part
-        return part
+        first = _first(self._inputs)
+        return first if first is not None and part is not None and first.task.key < part.task.key else part
+
+    def _by_size(self, lanes: int, ending: bool) -> Node | None:
+        """What goes next because of its size, or because that is not known; None where the order decides."""
+        longest = _first(self._longest)
+        if ending:
+            unsized = _first(self._unsized or [])
+            return unsized if unsized is not None and (self._turn or longest is None) else longest
+        if longest is not None and (longest.task.size or 0.0) * lanes * _MARGIN >= self._work:
+            return longest
+        return None
 
 
-def _first(heap: list[tuple[Key, Node]]) -> Node:
-    while heap[0][1].state is not State.QUEUED:
+def _first(heap: list[_Entry]) -> Node | None:
+    """The first that is QUEUED still."""
+    while heap and heap[0][-1].state is not State.QUEUED:
         heapq.heappop(heap)
-    return heap[0][1]
+    return heap[0][-1] if heap else None
 
 
-def _queued(heap: list[tuple[Key, Node]]) -> list[tuple[Key, Node]]:
-    left = [entry for entry in heap if entry[1].state is State.QUEUED]
-    heapq.heapify(left)
-    return left
+def _pushed(heap: list[_Entry], entry: _Entry, queued: int) -> list[_Entry]:
+    """The heap with one entry more, and without those that have left once they are most of it."""
+    heapq.heappush(heap, entry)
+    if len(heap) > 2 * queued + _SLACK:
+        heap = [each for each in heap if each[-1].state is State.QUEUED]
+        heapq.heapify(heap)
+    return heap

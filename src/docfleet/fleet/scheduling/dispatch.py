@@ -85,7 +85,7 @@ class Dispatch:
         worker.gone = True
         for places in (self._workers, self._hoarders, self._by_appetite[worker.appetite]):
             places.pop(worker, None)
-        self._recalls -= sum(batch is not None for batch in worker.recalls)
+        self._recalls -= sum(recall is not None for recall in worker.recalls)
         if self._reserved is worker:
             self._reserved = None
 
@@ -197,10 +197,12 @@ class Dispatch:
     def recalled(self, worker: Worker, tickets: Iterable[int]) -> None:
         """A worker has answered its oldest recall."""
         leases = [lease for ticket in tickets if (lease := worker.leases.pop(ticket, None)) is not None]
-        batch = worker.recalls.popleft() if worker.recalls else None
-        if batch is not None:
+        recall = worker.recalls.popleft() if worker.recalls else None
+        if recall is not None:
             self._recalls -= 1
-            batch.kept = not leases
+            batch, asked = recall
+            # What has ended in the meantime was not kept: the rest of its batch may still be given back.
+            batch.kept = not leases and any(ticket in worker.leases for ticket in asked)
         for lease in leases:
             node, run = lease.node, lease.batch.run
             self.end(lease)
@@ -238,7 +240,10 @@ class Dispatch:
             fruitless = 0
             near = worker.near if worker.near_run is run else None
             size = self._batch_size(worker, run, left)
-            self._assign(worker, run, run.take(size, lanes=self.lanes, near=near))
+            # All that a worker holds is to be no more than its share of what is left.
+            share = min(1 / 3, worker.slot.concurrency / worker.slot.credit)
+            nodes = run.take(size, lanes=self.lanes, near=near, share=share, first=worker.batches == 0)
+            self._assign(worker, run, nodes)
         while len(self._hungry) > self._recalls and self._hoarders:
             self._recall_from(next(iter(self._hoarders)))
 
@@ -277,7 +282,6 @@ class Dispatch:
         worker.open += 1
         worker.load += 1
         worker.batches += 1
-        worker.heard += 1
         worker.waiting[batch] = None
         worker.quarantined = batch.quarantined
         worker.slot.batches += 1
@@ -297,9 +301,10 @@ class Dispatch:
         batch = _recallable(worker)
         assert batch is not None
         tickets = [lease.ticket for lease in batch.leases if lease.ticket in worker.leases]
-        worker.recalls.append(batch)
+        asked = tuple(tickets[len(tickets) // 2 :])
+        worker.recalls.append((batch, asked))
         self._recalls += 1
-        self._out.append(Recall(worker.number, tuple(tickets[len(tickets) // 2 :])))
+        self._out.append(Recall(worker.number, asked))
         self.place(worker)
 
     # Quarantine.

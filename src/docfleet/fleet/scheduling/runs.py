@@ -123,14 +123,14 @@ class Run:
     def _end_unbegun(self, node: Node, reason: str) -> None:
         self.finish(node, Failed(Failure(Category.CANCELLED, reason, attempts=node.attempts)))
 
-    def take(self, most: int, *, lanes: int, near: Document | None) -> list[Node]:
-        """Tasks for the next batch, at most `most`; `near` is the document that the worker has open."""
+    def take(self, most: int, *, lanes: int, near: Document | None, share: float, first: bool) -> list[Node]:
+        """Tasks for the next batch, as of `Backlog.take`."""
         order = self.order
         if order.ordered and 2 * order.held >= order.window:
             # Half of the window is finished and waits for what comes before it.
             near = None
         ending = self.exhausted and order.untaken == 0
-        return self.backlog.take(most, lanes=lanes, ending=ending, few=2 * lanes, near=near)
+        return self.backlog.take(most, lanes=lanes, ending=ending, few=2 * lanes, near=near, share=share, first=first)
 
     def left(self) -> float:
         """How many tasks are left to assign; infinite while nobody knows.

@@ -3,7 +3,7 @@
       assigned, or heard      look           look           look
              |----- half -----|---- half ----|---- half ----|
                               notes what     nothing since  nothing since, twice: frozen
-                              was heard
+                              was heard      (a worker that was idle before is found one look earlier)
 
 What a step may take has a deadline of its own (see `deadlines`), which begins with the worker's word that the step has
 begun. A worker that stops dead between two steps (a debugger, a signal, a deadlock in native code) never gives it. One
@@ -45,7 +45,7 @@ class Silence:
         looks = self._looks
         while looks:
             time, _, worker = looks[0]
-            if time == worker.look and self._patience_with(worker) is not None:
+            if time == worker.look and worker.leases and not (worker.gone or worker.killed):
                 return time if time < math.inf else None
             heapq.heappop(looks)
             if time == worker.look:
@@ -58,12 +58,13 @@ class Silence:
         while (time := self.next()) is not None and time <= now:
             worker = heapq.heappop(self._looks)[2]
             worker.look = math.inf
+            patience = self._patience_with(worker)
             if worker.noted != worker.heard or any(lease.step is not None for lease in worker.leases.values()):
                 worker.noted, worker.misses = worker.heard, 0
             else:
                 worker.misses += 1
-            patience = self._patience_with(worker)
-            assert patience is not None
+            if patience is None:
+                continue
             if worker.misses == _MISSES:
                 frozen.append(worker)
             else:
@@ -78,9 +79,7 @@ class Silence:
             heapq.heappush(self._looks, (time, self._pushed, worker))
 
     def _patience_with(self, worker: Worker) -> float | None:
-        """None for a worker that has nothing, or nothing of a run with a timeout; or that is gone or to be killed."""
-        if worker.gone or worker.killed:
-            return None
+        """None for a worker that holds nothing of a run with a timeout."""
         timeouts = [lease.batch.run.timeout for lease in worker.leases.values()]
         shortest = min((timeout for timeout in timeouts if timeout is not None), default=None)
         return None if shortest is None else max(self._patience, shortest)

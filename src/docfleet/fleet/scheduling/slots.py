@@ -135,15 +135,15 @@ class Worker:
         """Batches that it holds and that are not just being written."""
         self.waiting: dict[Batch, None] = {}
         """Batches of which nothing has been computed yet, oldest first."""
-        self.recalls: deque[Batch | None] = deque()
-        """Recalls that it has not answered; None for those of a run that was cancelled or drained."""
+        self.recalls: deque[tuple[Batch, tuple[int, ...]] | None] = deque()
+        """Recalls that it has not answered, with what was asked for; None for those of a run that was ended."""
         self.batches = 0
         self.near: Document | None = None
         """The document that it has open."""
         self.near_run: Run | None = None
         self.appetite = Appetite.NONE
         self.heard = 0
-        """Signs of life, and batches assigned."""
+        """Signs of life."""
         # For `silence`: when to look at it, what it had heard then, and how often in a row that was nothing new.
         self.look = math.inf
         self.noted = 0
