@@ -227,15 +227,16 @@ def test_killed_while_old_results_are_removed_none_is_taken_for_new(bench: Bench
         bench.image(f"{number:03}.png", grey=number % 256)
     bench.run("--save", "json,txt")
     for _ in range(times):
-        left = len(bench.outputs())
+        left = len(list(bench.output.iterdir()))
         job = bench.start("--save", "json,txt", "--fresh", "--progress", "none")
-        wait_for(lambda left=left: len(bench.outputs()) < left, job)  # type: ignore[misc]
+        wait_for(lambda left=left: len(list(bench.output.iterdir())) < left, job)  # type: ignore[misc]
         kill_group(job)
         job.communicate()
     bench.run("--save", "json,txt")
     assert bench.summary()["pages"] == tally(300, 300)
     assert len(bench.outputs()) == 600
-    assert len(bench.computed()) == 600
+    # Some may have been made anew before the second kill.
+    assert len(bench.computed()) >= 600
 
 
 def test_a_closed_terminal_ends_the_job_and_not_its_workers(bench: Bench) -> None:
