@@ -12,7 +12,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 
-_TOKEN = re.compile(r"\x1b\[(\d*(?:;\d+)*)([A-Za-z])|(.)", re.DOTALL)
+_TOKEN = re.compile(r"\x1b\[(\??\d*(?:;\d+)*)([A-Za-z])|(.)", re.DOTALL)
 _FILLER = ""
 """The second cell of a character that is two cells wide."""
 
@@ -101,7 +101,8 @@ class Terminal:
             assert parameters == "2"
             self._rows[self._row] = _Row()
         else:
-            assert command == "m", f"the terminal was told {parameters}{command}"
+            # Colours, and whether the cursor is shown.
+            assert command == "m" or parameters == "?25", f"the terminal was told {parameters}{command}"
 
     def _erase_to_end(self) -> None:
         row = self._rows[self._row]

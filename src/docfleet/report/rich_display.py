@@ -40,14 +40,14 @@ class RichDisplay:
         self._next = now()
         self._view: JobView | None = None
         self._closed = False
-        self._capture = contextlib.ExitStack()
-        self._capture.enter_context(captured(stream, self.note))
+        self._capture: contextlib.ExitStack | None = None
 
     def update(self, view: JobView) -> None:
         """Draw, unless that was done a moment ago."""
         with self._lock:
             self._view = view
             if not self._closed and self._now() >= self._next:
+                self._begin()
                 self._draw(view)
 
     def note(self, line: str) -> None:
@@ -62,12 +62,20 @@ class RichDisplay:
             if self._closed:
                 return
             self._closed = True
-            self._capture.close()
+            if self._capture is not None:
+                self._capture.close()
             for shown in self._limit.rest():
                 self._region.above(shown)
             if self._view is not None:
                 self._draw(self._view)
-            self._region.leave()
+                self._region.leave()
+                self._region.above("")
+
+    def _begin(self) -> None:
+        """From the first drawing on whatever else is written there is taken; until then others may draw."""
+        if self._capture is None:
+            self._capture = contextlib.ExitStack()
+            self._capture.enter_context(captured(self._stream, self.note))
 
     def _draw(self, view: JobView) -> None:
         self._next = self._now() + _EVERY_S
