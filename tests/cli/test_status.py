@@ -171,7 +171,7 @@ def test_a_summary_is_enough(folder: JobFolder, capsys: pytest.CaptureFixture[st
     assert "docfleet: done: 1,000 pages in 8:20" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("damage", ["", "{", '{"format": 1}'])
+@pytest.mark.parametrize("damage", ["", "{", '{"format": 1}', "[" * 100_000], ids=["empty", "half", "other", "deep"])
 def test_files_that_cannot_be_understood_leave_the_journal(
     folder: JobFolder, capsys: pytest.CaptureFixture[str], damage: str
 ) -> None:

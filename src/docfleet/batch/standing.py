@@ -94,7 +94,7 @@ def _summary(folder: JobFolder) -> Summary | None:
     try:
         summary = Summary.load(folder.summary)
         _moment(summary.ended)
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
     return summary
 
@@ -114,7 +114,7 @@ def _failures(path: Path) -> Iterator[FailureRow]:
     try:
         with path.open(encoding="utf-8", errors="backslashreplace") as file:
             for line in file:
-                with contextlib.suppress(ValueError):
+                with contextlib.suppress(ValueError, RecursionError):
                     yield msgspec.convert(json.loads(line), FailureRow)
     except OSError:
         return
