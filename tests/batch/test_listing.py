@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from docfleet.batch.listing import Document, Listing, known_as
 from docfleet.batch.patterns import Pattern
-from docfleet.documents.folders import is_document_name, walk_folder
+from docfleet.documents.folders import MAGIC_CHARACTERS, is_document_name, walk_folder
 from docfleet.errors import UsageError
 
 
@@ -73,7 +73,7 @@ def as_glob_says(root: Path, pattern: str) -> tuple[set[str], set[str]]:
     # Before Python 3.13 a name without magic does not match a broken link; in brackets it does.
     same = (
         [pattern, f"{head}/[{last[0]}]{last[1:]}" if head else f"[{last[0]}]{last[1:]}"]
-        if last.isalpha()
+        if last and MAGIC_CHARACTERS.isdisjoint(last)
         else [pattern]
     )
     documents, others = set(), set()
@@ -261,7 +261,7 @@ def listed(root: Path, *lines: str) -> list[str]:
 def test_a_list_names_files_and_folders(tmp_path: Path) -> None:
     touch(tmp_path, "a.img", "b.png", "sub/1.png", "sub/n.txt")
     listing = Listing(str(tmp_path))
-    lines = ["a.img\n", "\n", "  \n", "missing.png\r\n", "sub\n", str(tmp_path / "b.png")]
+    lines = ["a.img\n", "\n", "missing.png\r\n", "sub\n", str(tmp_path / "b.png")]
     assert relatives(listing.listed(lines)) == ["a.img", "missing.png", "sub/1.png", "b.png"]
     assert listing.skipped == 1
 

@@ -120,7 +120,7 @@ class Listing:
         """What a list names, line by line: files, and folders to be walked. Empty lines are passed over."""
         for line in lines:
             path = line.removesuffix("\n").removesuffix("\r")
-            if not path.strip():
+            if not path:
                 continue
             whole = os.path.join(self._folder, path)  # noqa: PTH118 - an absolute path stays what it is
             relative = known_as(path, self._folder)
