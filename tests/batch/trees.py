@@ -74,11 +74,14 @@ class Tree:
             place.write_bytes(b"")
 
 
+UNSEEN = frozenset(
+    map(chr, (0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10),
+              *range(0xE0100, 0xE01F0)))
+)  # fmt: skip
+"""Marks and letters without a look; the other such characters are of the category Cf."""
+
+
 def folded(name: str) -> str:
     """The same for names that some file system takes for the same; written apart from what it tests."""
-    seen = "".join(
-        letter
-        for letter in name
-        if unicodedata.category(letter) != "Cf" and not 0xFE00 <= ord(letter) <= 0xFE0F
-    )  # fmt: skip
+    seen = "".join(letter for letter in name if letter not in UNSEEN and unicodedata.category(letter) != "Cf")
     return unicodedata.normalize("NFD", unicodedata.normalize("NFD", seen).casefold())
