@@ -111,9 +111,9 @@ def test_small_frames_share_a_system_call(ends):
     inner = parent._socket
 
     class Counting:
-        def sendmsg(self, buffers, ancillary):
-            calls.append(len(buffers))
-            return inner.sendmsg(buffers, ancillary)
+        def send(self, data):
+            calls.append(len(data))
+            return inner.send(data)
 
         def close(self):
             inner.close()
@@ -122,14 +122,16 @@ def test_small_frames_share_a_system_call(ends):
     for ticket in range(20):
         parent.post([messages.Recall([ticket])])
     parent.flush()
-    assert calls == [20]
+    assert len(calls) == 1
     assert [message.tickets for message in worker.receive()] == [[ticket] for ticket in range(20)]
 
 
 def test_frames_cut_anywhere(sockets):
     ours, theirs = sockets
     worker = Channel(theirs, messages.to_worker())
-    encoded = wire.encode([messages.Assign([messages.task_message(1, Task((1,), np.arange(5)))]), messages.Stop()])
+    encoded = wire.FrameEncoder().encode(
+        [messages.Assign([messages.task_message(1, Task((1,), np.arange(5)))]), messages.Stop()]
+    )
     region = b"".join(encoded.chunks)
     data = struct.pack("<BIQ", 0, len(encoded.body), len(region)) + encoded.body + region
     said = []

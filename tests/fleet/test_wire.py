@@ -16,6 +16,10 @@ from docfleet.fleet.devices import Slot
 from docfleet.fleet.tasks import Category, Done, Expanded, Failed, Failure, Task
 
 
+def encode(several):
+    return wire.FrameEncoder().encode(several)
+
+
 def region_of(encoded):
     data = b"".join(encoded.chunks)
     assert len(data) == encoded.region_size
@@ -23,7 +27,7 @@ def region_of(encoded):
 
 
 def travel(value):
-    encoded = wire.encode([messages.finished_message(0, Done(value))])
+    encoded = encode([messages.finished_message(0, Done(value))])
     (message,) = messages.to_parent().decode(encoded.body, region_of(encoded))
     return message.attempt().value
 
@@ -130,7 +134,7 @@ def test_subclasses_arrive_as_what_they_are_underneath():
 
 def test_messages_for_people_survive_a_file_name_that_is_not_utf8():
     failure = Failure(Category.INPUT, "caf\udce9.pdf: no such file", "trace")
-    encoded = wire.encode([messages.finished_message(0, Failed(failure)), messages.Fault("\udc80")])
+    encoded = encode([messages.finished_message(0, Failed(failure)), messages.Fault("\udc80")])
     finished, fault = messages.to_parent().decode(encoded.body, region_of(encoded))
     assert finished.attempt().failure.message == r"caf\udce9.pdf: no such file"
     assert fault.detail == r"\udc80"
@@ -194,7 +198,7 @@ def test_every_message_arrives():
         messages.Recall([1, 2]),
         messages.Stop(),
     ]
-    encoded = wire.encode(to_worker)
+    encoded = encode(to_worker)
     start, run, *rest = messages.to_worker().decode(encoded.body, region_of(encoded))
     assert messages.slot_of(start) == slot
     assert start.sys_path == ["/caf\udce9"]
@@ -216,7 +220,7 @@ def test_every_message_arrives():
         messages.Sample(10, {"read": (0.0, 1.0, 2.0)}),
         messages.Fault("x"),
     ]
-    encoded = wire.encode(to_parent)
+    encoded = encode(to_parent)
     assert messages.to_parent().decode(encoded.body, region_of(encoded)) == to_parent
 
 
@@ -230,7 +234,7 @@ def test_every_message_arrives():
     ],
 )
 def test_every_end_of_an_attempt_arrives(attempt):
-    encoded = wire.encode([messages.finished_message(3, attempt)])
+    encoded = encode([messages.finished_message(3, attempt)])
     (message,) = messages.to_parent().decode(encoded.body, region_of(encoded))
     assert message.attempt() == attempt
 

@@ -25,17 +25,24 @@ import msgspec
 import numpy as np
 
 from docfleet.fleet import transport
-from docfleet.fleet.wire import Encoded, FrameDecoder, Region, WireError, encode
+from docfleet.fleet.wire import Encoded, FrameDecoder, FrameEncoder, Region, WireError
 
 _HEADER = struct.Struct("<BIQ")
 _BY_DESCRIPTOR = 1
 _MAX_BODY = (1 << 32) - 1
 _MAX_REGION = 1 << 40
 _RECEIVE_SIZE = 64 * 1024
+_LINE_SIZE = 64 * 1024
+"""Bytes up to which frames are copied behind one another, to go with one system call. A larger frame is not copied."""
 _MAX_WAITING_DESCRIPTORS = 64
 """Frames are taken out as they arrive, so a sound peer has one waiting; a flood of them is an attack or a bug."""
 
-_NO_REGION = np.empty(0, np.uint8)
+_INT_SIZE = array.array("i").itemsize
+# One descriptor per frame, but nothing stops a bad peer from sending more: room for some, so that they are closed.
+_ANCILLARY_SIZE = socket.CMSG_SPACE(8 * _INT_SIZE) if hasattr(socket, "CMSG_SPACE") else 0
+_RECEIVE_FLAGS = int(getattr(socket, "MSG_CMSG_CLOEXEC", 0))
+# A plain number: one operation on flags that are an enum takes as long as a small frame.
+_TRUNCATED = int(socket.MSG_CTRUNC)
 
 M = TypeVar("M")
 
@@ -46,11 +53,12 @@ class Channel(Generic[M]):
     def __init__(self, end: socket.socket, decoder: FrameDecoder[M]) -> None:
         self._socket = end
         self._decoder = decoder
-        # Frames that wait to be sent; the first may be partly gone: then `_head` is what is left of it.
-        self._outbox: deque[Encoded] = deque()
+        self._encoder = FrameEncoder()
+        # What waits to be sent: small frames, header and all, copied together; or one that is large.
+        self._outbox: deque[bytearray | Encoded] = deque()
+        # A large frame that is partly gone: what is left of it.
         self._head: list[memoryview] = []
         self._head_descriptor: int | None = None
-        self._outbox_bytes = 0
         # Bytes and descriptors that have arrived and do not make a whole frame yet.
         self._inbox = bytearray()
         # Kept: a fresh buffer of this size costs more than the system call.
@@ -69,28 +77,63 @@ class Channel(Generic[M]):
     @property
     def unsent(self) -> int:
         """Bytes in the outbox, regions included. More than 0 means: call `flush` when the socket can be written."""
-        return self._outbox_bytes + sum(map(len, self._head))
+        waiting = sum(map(len, self._head))
+        for each in self._outbox:
+            waiting += len(each) if isinstance(each, bytearray) else len(each.body) + each.region_size
+        return waiting
 
     def post(self, messages: Sequence[msgspec.Struct]) -> None:
         """Put messages into the outbox, as one frame. Arrays must not change until it is sent."""
-        frame = encode(messages)
-        if len(frame.body) > _MAX_BODY:
-            raise TypeError(f"a message of {len(frame.body)} bytes is more than {_MAX_BODY}: send it as an array")
-        self._outbox.append(frame)
-        self._outbox_bytes += len(frame.body) + frame.region_size
+        self._post(self._encoder.encode(messages))
+
+    def post_each(self, messages: Sequence[msgspec.Struct]) -> None:
+        """The same with a region for each message: where it arrives, an array keeps those of its message alive only."""
+        frame = self._encoder.encode(messages)
+        if not frame.region_size or len(messages) == 1:
+            self._post(frame)
+            return
+        for message in messages:
+            self._post(self._encoder.encode([message]))
+
+    def _post(self, frame: Encoded) -> None:
+        body, chunks, region_size = frame
+        size = len(body) + region_size
+        if size >= _LINE_SIZE:
+            if len(body) > _MAX_BODY:
+                raise TypeError(f"a message of {len(body)} bytes is more than {_MAX_BODY}: send it as an array")
+            self._outbox.append(frame)
+            return
+        line = self._outbox[-1] if self._outbox else None
+        if not isinstance(line, bytearray) or len(line) >= _LINE_SIZE:
+            line = bytearray()
+            self._outbox.append(line)
+        line += _HEADER.pack(0, len(body), region_size)
+        line += body
+        for chunk in chunks:
+            line += chunk
 
     def flush(self) -> bool:
         """Send as much as the socket takes; True if everything is on the way. Blocks if the socket does.
 
         Raises OSError if the other end is gone.
         """
-        while self._head or self._outbox:
-            if not self._head:
-                self._open_frame(self._outbox.popleft())
-            try:
-                self._send_some()
-            except BlockingIOError:
-                return False
+        outbox = self._outbox
+        try:
+            while outbox or self._head:
+                if self._head:
+                    self._send_head()
+                    continue
+                first = outbox[0]
+                if isinstance(first, bytearray):
+                    sent = self._socket.send(first)
+                    if sent < len(first):
+                        del first[:sent]
+                        continue
+                else:
+                    self._open_frame(first)
+                outbox.popleft()
+        except BlockingIOError:
+            return False
         return True
 
     def receive(self) -> list[M]:
@@ -99,17 +142,22 @@ class Channel(Generic[M]):
         Raises EOFError at the end of the stream, OSError if it broke, WireError for what is no message,
         BlockingIOError if nothing has arrived on a non-blocking socket.
         """
-        count, descriptors = _receive_into(self._socket, self._buffer)
-        self.drained = count < len(self._buffer)
-        self._descriptors.extend(descriptors)
-        if len(self._descriptors) > _MAX_WAITING_DESCRIPTORS:
-            raise WireError("too many descriptors arrived")
+        count, ancillary, flags, _ = self._socket.recvmsg_into([self._buffer], _ANCILLARY_SIZE, _RECEIVE_FLAGS)
+        self.drained = count < _RECEIVE_SIZE
+        if ancillary or flags & _TRUNCATED:
+            self._take_descriptors(ancillary, lost=bool(flags & _TRUNCATED))
         if not count:
             raise EOFError("the other end is closed")
-        self._inbox += self._buffer[:count]
         messages: list[M] = []
-        for body, region in self._frames():
-            messages += self._decoder.decode(body, region)
+        if not self._inbox:
+            arrived = self._buffer[:count]
+            used = self._decode(arrived, messages)
+            if used < count:
+                self._inbox += arrived[used:]
+        else:
+            self._inbox += self._buffer[:count]
+            used = self._decode(memoryview(self._inbox), messages)
+            del self._inbox[:used]
         return messages
 
     def close(self) -> None:
@@ -122,11 +170,11 @@ class Channel(Generic[M]):
             os.close(self._descriptors.popleft())
         self._outbox.clear()
         self._head.clear()
-        self._inbox.clear()
-        self._outbox_bytes = 0
+        # Not cleared: the traceback of a WireError may still look into it.
+        self._inbox = bytearray()
 
     def _open_frame(self, frame: Encoded) -> None:
-        self._outbox_bytes -= len(frame.body) + frame.region_size
+        """Make a large frame the head of what is sent."""
         flags, chunks = 0, list(frame.chunks)
         if frame.region_size >= transport.INLINE_LIMIT:
             self._head_descriptor = transport.share(frame.chunks, frame.region_size)
@@ -134,18 +182,8 @@ class Channel(Generic[M]):
                 flags, chunks = _BY_DESCRIPTOR, []
         header = _HEADER.pack(flags, len(frame.body), frame.region_size)
         self._head = [memoryview(header + frame.body), *chunks]
-        if flags:
-            return
-        # Small frames that follow go with the same system call.
-        size = sum(map(len, self._head))
-        while self._outbox and size < transport.INLINE_LIMIT > self._outbox[0].region_size:
-            small = self._outbox.popleft()
-            header = _HEADER.pack(0, len(small.body), small.region_size)
-            self._head += [memoryview(header + small.body), *small.chunks]
-            self._outbox_bytes -= len(small.body) + small.region_size
-            size += len(small.body) + small.region_size
 
-    def _send_some(self) -> None:
+    def _send_head(self) -> None:
         ancillary = []
         if self._head_descriptor is not None:
             ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [self._head_descriptor]))]
@@ -155,28 +193,42 @@ class Channel(Generic[M]):
             self._head_descriptor = None
         transport.advance(self._head, sent)
 
-    def _frames(self) -> list[tuple[bytes, Region]]:
-        frames = []
-        position = 0
-        while len(self._inbox) - position >= _HEADER.size:
-            flags, body_size, region_size = _HEADER.unpack_from(self._inbox, position)
-            if flags & ~_BY_DESCRIPTOR or body_size > _MAX_BODY or region_size > _MAX_REGION:
+    def _take_descriptors(self, ancillary: Sequence[tuple[int, int, bytes]], *, lost: bool) -> None:
+        for level, kind, payload in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                numbers = array.array("i")
+                numbers.frombytes(payload[: len(payload) - len(payload) % _INT_SIZE])
+                self._descriptors += numbers
+        if lost:
+            raise WireError("descriptors were lost: this process may have too many open (see ulimit -n)")
+        if len(self._descriptors) > _MAX_WAITING_DESCRIPTORS:
+            raise WireError("too many descriptors arrived")
+
+    def _decode(self, arrived: memoryview, messages: list[M]) -> int:
+        """Append the messages of all whole frames; gives the bytes that they took."""
+        position, available = 0, len(arrived)
+        while available - position >= _HEADER.size:
+            flags, body_size, region_size = _HEADER.unpack_from(arrived, position)
+            if flags & ~_BY_DESCRIPTOR or region_size > _MAX_REGION:
                 raise WireError("a frame's header makes no sense")
             start = position + _HEADER.size
-            middle = start + body_size
-            end = middle if flags & _BY_DESCRIPTOR else middle + region_size
-            if len(self._inbox) < end:
+            end = middle = start + body_size
+            if not flags:
+                end += region_size
+            if available < end:
                 break
-            body = bytes(self._inbox[start:middle])
-            frames.append((body, self._region(flags, middle, region_size)))
+            body = arrived[start:middle]
+            if region_size or flags:
+                messages += self._decoder.decode(body, self._region(flags, arrived[middle:end], region_size))
+            else:
+                messages += self._decoder.decode(body)
             position = end
-        del self._inbox[:position]
-        return frames
+        return position
 
-    def _region(self, flags: int, start: int, size: int) -> Region:
-        if not flags & _BY_DESCRIPTOR:
-            # A slice of a bytearray is a copy of its own, which the arrays may write to.
-            return np.frombuffer(self._inbox[start : start + size], np.uint8) if size else _NO_REGION
+    def _region(self, flags: int, arrived: memoryview, size: int) -> Region:
+        if not flags:
+            # A copy of its own, which the arrays may write to.
+            return np.frombuffer(bytearray(arrived), np.uint8)
         if not self._descriptors or not size:
             raise WireError("a frame announces a descriptor that did not arrive")
         return transport.receive(self._descriptors.popleft(), size)
@@ -197,30 +249,11 @@ class SharedEnd(Generic[M]):
             self._channel.flush()
 
     def send_each(self, messages: Sequence[msgspec.Struct]) -> None:
-        """The same with a frame for each message: arrays of one do not keep the memory of another's alive."""
+        """The same, but that arrays of one message do not keep the memory of another's alive where it arrives."""
         with self._sending:
-            for message in messages:
-                self._channel.post([message])
+            self._channel.post_each(messages)
             self._channel.flush()
 
     def receive(self) -> list[M]:
         """Wait for messages; may return none. Raises as `Channel.receive` does."""
         return self._channel.receive()
-
-
-def _receive_into(end: socket.socket, buffer: memoryview) -> tuple[int, list[int]]:
-    # One descriptor per frame, but nothing stops a bad peer from sending more: room for some, so that they are closed.
-    size = array.array("i").itemsize
-    flags = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
-    count, ancillary, result, _ = end.recvmsg_into([buffer], socket.CMSG_SPACE(8 * size), flags)
-    descriptors: list[int] = []
-    for level, kind, payload in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            numbers = array.array("i")
-            numbers.frombytes(payload[: len(payload) - len(payload) % size])
-            descriptors += numbers
-    if result & socket.MSG_CTRUNC:
-        for descriptor in descriptors:
-            os.close(descriptor)
-        raise WireError("descriptors were lost: this process may have too many open (see ulimit -n)")
-    return count, descriptors

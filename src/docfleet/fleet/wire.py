@@ -17,9 +17,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import NoneType
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import msgspec
 import numpy as np
@@ -37,8 +36,7 @@ Region = npt.NDArray[np.uint8]
 _NO_REGION: Region = np.empty(0, np.uint8)
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
+class Encoded(NamedTuple):
     """A frame before it is sent."""
 
     body: bytes
@@ -159,15 +157,30 @@ class _RegionWriter:
         return array.dtype.str, array.shape, offset
 
 
-def encode(messages: Sequence[msgspec.Struct]) -> Encoded:
-    """One frame of several messages. Refers to the memory of their arrays until it is sent."""
-    writer = _RegionWriter()
-    try:
-        body = msgspec.msgpack.encode(messages, enc_hook=writer.hook)
-    except (UnicodeEncodeError, OverflowError):
-        writer = _RegionWriter()
-        body = msgspec.msgpack.encode([_substitute(each) for each in messages], enc_hook=writer.hook)
-    return Encoded(body, writer.chunks, writer.size)
+class FrameEncoder:
+    """Turns messages into frames. For one thread at a time."""
+
+    def __init__(self) -> None:
+        # Made once: most frames are some dozen bytes, and this takes ten times as long as to write those.
+        self._encoder = msgspec.msgpack.Encoder(enc_hook=self._hook)
+        # The region of the frame that is being encoded; most have none.
+        self._region: _RegionWriter | None = None
+
+    def encode(self, messages: Sequence[msgspec.Struct]) -> Encoded:
+        """One frame of several messages. Refers to the memory of their arrays until it is sent."""
+        try:
+            body = self._encoder.encode(messages)
+        except (UnicodeEncodeError, OverflowError):
+            self._region = None
+            body = self._encoder.encode([_substitute(each) for each in messages])
+        finally:
+            region, self._region = self._region, None
+        return Encoded(body, (), 0) if region is None else Encoded(body, region.chunks, region.size)
+
+    def _hook(self, value: Any) -> Any:
+        if self._region is None:
+            self._region = _RegionWriter()
+        return self._region.hook(value)
 
 
 def _substitute(value: Any) -> Any:
@@ -208,8 +221,8 @@ class FrameDecoder(Generic[M]):
         )
         self._region: Region = _NO_REGION
 
-    def decode(self, body: bytes, region: Region) -> list[M]:
-        """The messages of a frame; their arrays are views of `region`. Raises WireError."""
+    def decode(self, body: bytes | memoryview, region: Region = _NO_REGION) -> list[M]:
+        """The messages of a frame; their arrays are views of `region`. Keeps nothing of `body`. Raises WireError."""
         self._region = region
         try:
             return self._decoder.decode(body)
