@@ -16,11 +16,13 @@ after a SIGKILL, which a driver can hold up for ever.
 from __future__ import annotations
 
 import logging
+import math
 import selectors
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from functools import partial
 from typing import Any, assert_never
 
 from docfleet.errors import StartError
@@ -39,7 +41,7 @@ _SAMPLE_S = 1.0
 _READS_PER_TURN = 8
 """Of one worker's socket, before the others have their turn."""
 
-Event = tuple[Callable[..., None], tuple[Any, ...], dict[str, Any]]
+Event = tuple[Callable[..., None], tuple[Any, ...]]
 """A method of the scheduler and its arguments, to be called with the lock held."""
 
 
@@ -67,7 +69,7 @@ class _Phase(Enum):
     """Its death will be no news: told to stop, killed for being late, or unable to start."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Life:
     """One worker process and what the supervising thread knows about it."""
 
@@ -75,7 +77,7 @@ class _Life:
     slot_index: int
     process: WorkerProcess
     phase: _Phase
-    deadline: float | None
+    deadline: float = math.inf
     """When its phase must be over."""
     writing: bool = False
     """Whether the selector waits for room in its socket."""
@@ -100,6 +102,8 @@ class Crew:
         patience: Patience,
     ) -> None:
         self.events: list[Event] = []
+        self.news = False
+        """Whether any of the events is more than an announcement: then a consumer may have got something."""
         self._spec = spec
         self._slots = list(slots)
         self._scheduler = scheduler
@@ -108,11 +112,15 @@ class Crew:
         # Remembered, so that a worker that is replaced later starts where the first one did.
         self._cwd = working_folder()
         self._lives: dict[int, _Life] = {}
+        # Those with something in the outbox that nobody has tried to send yet.
+        self._addressed: dict[_Life, None] = {}
         self._past_stages: dict[int, Stages] = {}
         self._logs: list[tuple[messages.Log, str]] = []
         self._oom = OomWatch()
         self._sampled = time.monotonic()
         self._limited = any(slot.memory_limit is not None for slot in slots)
+        # Nothing needs to be done about any life before this time, so that not every turn has to go through them all.
+        self._due = -math.inf
 
     def __len__(self) -> int:
         return len(self._lives)
@@ -156,26 +164,23 @@ class Crew:
             life.process.death(self._oom)
         self._lives.clear()
 
-    def _tell(self, event: Callable[..., None], *arguments: Any, **keywords: Any) -> None:
-        self.events.append((event, arguments, keywords))
+    def _tell(self, event: Callable[..., None], *arguments: Any) -> None:
+        self.events.append((event, arguments))
+        self.news = True
 
     def timeout(self, deadline: float | None) -> float | None:
         """Seconds until something is due, the scheduler's `deadline` included; None if nothing is."""
-        due = [life.deadline for life in self._lives.values() if life.deadline is not None]
-        if deadline is not None:
-            due.append(deadline)
-        if self._limited:
-            due.append(self._sampled + _SAMPLE_S)
-        return max(0.0, min(due) - time.monotonic()) if due else None
+        due = self._due if deadline is None else min(self._due, deadline)
+        return None if due == math.inf else max(0.0, due - time.monotonic())
 
     # Commands.
 
     def obey(self, command: Command, now: float) -> None:
         match command:
-            case Start(slot, worker):
-                self._start(slot, worker, now)
             case Assign(worker, _, tickets, tasks):
                 self._assign(worker, tickets, tasks)
+            case Start(slot, worker):
+                self._start(slot, worker, now)
             case Recall(worker, tickets):
                 self._send(worker, messages.Recall(list(tickets)))
             case Kill(worker, _, frozen):
@@ -184,7 +189,7 @@ class Crew:
                     what = "stands still between two pages" if frozen else "takes too long"
                     _LOG.warning("%s %s: worker %d is replaced", life.process.slot.name, what, life.process.pid)
                     life.process.kill()
-                    life.deadline = now + self._patience.leave
+                    self._allow(life, now + self._patience.leave)
             case Stop(worker):
                 if worker in self._lives:
                     self._dismiss(self._lives[worker], now)
@@ -201,8 +206,9 @@ class Crew:
         except StartError as error:
             self._tell(self._scheduler.worker_unable, number, str(error))
             return
-        life = _Life(number, slot_index, process, _Phase.GREETING, now + self._patience.hello)
+        life = _Life(number, slot_index, process, _Phase.GREETING)
         self._lives[number] = life
+        self._allow(life, now + self._patience.hello)
         self._selector.register(process.channel, selectors.EVENT_READ, (life, self._on_channel))
         self._selector.register(process.output, selectors.EVENT_READ, (life, self._on_output))
         self._selector.register(process.sentinel, selectors.EVENT_READ, (life, self._on_death))
@@ -224,11 +230,19 @@ class Crew:
                 self._tell(self._scheduler.finished, number, message.ticket, Failed(failure_of(error)))
 
     def _send(self, number: int, message: messages.ToWorker) -> None:
+        """Put a message into a worker's outbox."""
         life = self._lives.get(number)
         # A worker that has died in between is news that the scheduler gets before long.
         if life is not None and life.listening:
             life.process.channel.post([message])
-            self._flush(life)
+            self._addressed[life] = None
+
+    def send(self) -> None:
+        """Send what is in the outboxes: several batches of a worker go together."""
+        for life in self._addressed:
+            if life.listening:
+                self._flush(life)
+        self._addressed.clear()
 
     def _flush(self, life: _Life) -> None:
         try:
@@ -248,7 +262,12 @@ class Crew:
             self._send(life.number, messages.Stop())
         else:
             life.process.kill()
-        life.deadline = now + self._patience.leave
+        self._allow(life, now + self._patience.leave)
+
+    def _allow(self, life: _Life, deadline: float) -> None:
+        """Give a life until then to get on."""
+        life.deadline = deadline
+        self._due = min(self._due, deadline)
 
     # Events.
 
@@ -266,10 +285,12 @@ class Crew:
         channel = life.process.channel
         try:
             for _ in range(_READS_PER_TURN):
-                for message in channel.receive():
-                    self._hear(life, message)
+                received = channel.receive()
+                now = time.monotonic()
+                for message in received:
+                    self._hear(life, message, now)
                 if channel.drained and not to_the_end:
-                    return True
+                    break
             return True
         except BlockingIOError:
             pass
@@ -288,19 +309,19 @@ class Crew:
             life.listening = False
             self._selector.unregister(life.process.channel)
 
-    def _hear(self, life: _Life, message: messages.ToParent) -> None:
+    def _hear(self, life: _Life, message: messages.ToParent, now: float) -> None:
         scheduler, number = self._scheduler, life.number
         match message:
             case messages.Finished(ticket):
                 self._tell(scheduler.finished, number, ticket, message.attempt())
-            case messages.Reading(ticket):
-                self._tell(scheduler.reading, number, ticket, time.monotonic())
-            case messages.Read(ticket):
-                self._tell(scheduler.read, number, ticket)
             case messages.Computing(tickets):
-                self._tell(scheduler.computing, number, tickets, time.monotonic())
+                self.events.append((scheduler.computing, (number, tickets, now)))
+            case messages.Reading(ticket):
+                self.events.append((scheduler.reading, (number, ticket, now)))
+            case messages.Read(ticket):
+                self.events.append((scheduler.read, (number, ticket)))
             case messages.Writing(tickets):
-                self._tell(scheduler.writing, number, tickets, time.monotonic())
+                self.events.append((scheduler.writing, (number, tickets, now)))
             case messages.BatchMemory(tickets):
                 self._tell(scheduler.out_of_memory, number, tickets)
             case messages.Recalled(tickets):
@@ -313,11 +334,13 @@ class Crew:
             case messages.Fault(detail):
                 life.process.fault = detail
             case messages.Hello() | messages.Ready() | messages.CannotStart():
-                self._hear_of_start(life, message)
+                self._hear_of_start(life, message, now)
             case _:
                 assert_never(message)
 
-    def _hear_of_start(self, life: _Life, message: messages.Hello | messages.Ready | messages.CannotStart) -> None:
+    def _hear_of_start(
+        self, life: _Life, message: messages.Hello | messages.Ready | messages.CannotStart, now: float
+    ) -> None:
         name = life.process.slot.name
         if life.phase is _Phase.DISMISSED:
             return
@@ -326,15 +349,15 @@ class Crew:
                 if protocol != messages.PROTOCOL:
                     raise wire.WireError(f"it speaks protocol {protocol}, not {messages.PROTOCOL}: another docfleet?")
                 life.phase = _Phase.BUILDING
-                life.deadline = time.monotonic() + self._patience.start
+                self._allow(life, now + self._patience.start)
             case messages.Ready() if life.phase is _Phase.BUILDING:
                 life.phase = _Phase.READY
-                life.deadline = None
+                life.deadline = math.inf
                 self._tell(self._scheduler.worker_ready, life.number)
                 _LOG.debug("%s: worker %d is ready", name, life.process.pid)
             case messages.CannotStart(reason, detail):
                 life.phase = _Phase.DISMISSED
-                life.deadline = time.monotonic() + self._patience.leave
+                self._allow(life, now + self._patience.leave)
                 self._tell(self._scheduler.worker_unable, life.number, reason)
                 _LOG.debug("%s cannot start: %s", name, detail)
             case _:
@@ -353,14 +376,14 @@ class Crew:
         if life.phase is _Phase.DISMISSED:
             return
         _LOG.warning("%s: worker %d %s", life.process.slot.name, life.process.pid, death.cause)
-        self._tell(
+        died = partial(
             self._scheduler.worker_died,
-            life.number,
             signal=death.signal,
             exitcode=death.exit_code,
             memory=death.memory,
             detail=death.detail,
         )
+        self._tell(died, life.number)
 
     def _forget(self, life: _Life) -> None:
         self._deafen(life)
@@ -374,18 +397,23 @@ class Crew:
 
     def look_after(self, now: float) -> None:
         """Whatever is due: late starters, late leavers, samples."""
-        for life in list(self._lives.values()):
-            if life.deadline is not None and life.deadline <= now:
-                self._lose_patience(life, now)
+        if now >= self._due:
+            self._due = math.inf
+            for life in list(self._lives.values()):
+                if life.deadline <= now:
+                    self._lose_patience(life, now)
+                self._due = min(self._due, life.deadline)
         if now - self._sampled >= _SAMPLE_S:
             self._sampled = now
             self._oom.tick()
             for life in self._lives.values():
                 self._weigh(life)
+        if self._limited:
+            self._due = min(self._due, self._sampled + _SAMPLE_S)
 
     def _lose_patience(self, life: _Life, now: float) -> None:
         """It is late with its hello, with its start, with leaving; or it outlives SIGKILL."""
-        life.deadline = now + self._patience.leave
+        self._allow(life, now + self._patience.leave)
         if life.process.killed:
             self._abandon(life)
             return
@@ -406,7 +434,8 @@ class Crew:
         self._forget(life)
         life.process.close()
         if life.phase is not _Phase.DISMISSED:
-            self._tell(self._scheduler.worker_died, life.number, detail="it could not even be killed")
+            died = partial(self._scheduler.worker_died, detail="it could not even be killed")
+            self._tell(died, life.number)
 
     def _weigh(self, life: _Life) -> None:
         """Have a worker replaced that has grown past its limit."""

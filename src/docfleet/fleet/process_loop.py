@@ -5,7 +5,7 @@
                         +-- scheduler -|- commands -->   +-- Assign, Recall, Stop ---> socket
       take <------------+   (lock)     |                 +-- Kill -------------------> SIGKILL
              ^                         |
-             +---- notified -----------|- events <----- one wait for sockets, output, deaths, the wake-up pipe
+             +---- a bell -------------|- events <----- one wait for sockets, output, deaths, the wake-up pipe
 
 Everything about processes belongs to the supervising thread, which starts them: on Linux a worker dies with the thread
 that started it, and this one lives as long as the executor. The scheduler is shared under one lock, which is never held
@@ -13,6 +13,9 @@ while anything is read, written or waited for.
 
 Nothing here blocks on a worker, and nothing waits for a page. What waits is bounded: by the scheduler's window and
 credits, and for workers that start or leave, by time.
+
+Where pages are small, waking each other up is most of the work. So whatever has arrived is dealt with in one turn, and
+nobody is woken in vain: a consumer only for what it can have, the supervising thread only for what it is to send.
 """
 
 from __future__ import annotations
@@ -24,8 +27,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple
 
 from docfleet.errors import ClosedError, DocfleetError
 from docfleet.fleet.crew import Crew, Patience
@@ -40,8 +43,7 @@ from docfleet.fleet.worker import WorkerSpec
 _LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(NamedTuple):
     """What a consumer gets when it asks."""
 
     delivery: list[Event]
@@ -53,22 +55,28 @@ class Turn:
     """Why the run cannot go on."""
 
 
-@dataclass(slots=True)
 class _RunState:
     """What a run's consumer waits for. Guarded by the lock."""
 
-    progress: threading.Condition
-    failure: str | None = None
+    def __init__(self) -> None:
+        self.failure: str | None = None
+        self.bell: SimpleQueue[None] = SimpleQueue()
+        """Gets something put into it for each that waits, when there is something to take.
+
+        Not a condition: those who wait at one are woken inside its lock, and make a lock of their own each time.
+        """
+        self.waiting = 0
+        """How many wait at the bell: one, if the run is used as it should be."""
 
 
 class ProcessLoop:
     """The supervising thread and its scheduler. Start its `thread` once, `stop` it once."""
 
     def __init__(self, spec: WorkerSpec, slots: Sequence[Slot], *, patience: Patience) -> None:
-        # Guards the scheduler, the run states, the commands that are fetched, and the way this thread ended.
+        # Guards the scheduler, the run states, the commands that are fetched, and the way this thread ended. Held for
+        # as long as it takes to hear a few events or to hand out a few tasks.
         self._lock = threading.Lock()
         scheduler = self._scheduler = Scheduler(slots, silence=patience.silence)
-        self._quiet = {scheduler.reading, scheduler.read, scheduler.computing, scheduler.writing}
         self._runs: dict[int, _RunState] = {}
         self._commands: list[Command] = []
         self._broken: BaseException | None = None
@@ -81,6 +89,7 @@ class ProcessLoop:
         # The supervising thread's own.
         self._selector = selectors.DefaultSelector()
         self._crew = Crew(spec, slots, scheduler=scheduler, selector=self._selector, patience=patience)
+        self._bells: list[SimpleQueue[None]] = []
         self._farewell_said = False
         self.thread = threading.Thread(target=self._run, name="docfleet-fleet", daemon=True)
 
@@ -91,7 +100,7 @@ class ProcessLoop:
         with self._lock:
             self._check()
             run = self._scheduler.open_run(**options)
-            self._runs[run] = _RunState(threading.Condition(self._lock))
+            self._runs[run] = _RunState()
             # Without a usable slot it has failed already, and its consumer must not find it over before it knows why.
             self._fetch_commands()
         self._wake_up.signal()
@@ -105,28 +114,33 @@ class ProcessLoop:
                 self._scheduler.add(run, task)
             if exhausted:
                 self._scheduler.exhausted(run)
-        self._wake_up.signal()
+            work = self._fetch_commands()
+        if work:
+            self._wake_up.signal()
 
     def take(self, run: int, limit: int, *, until: float | None = None) -> Turn:
         """Wait until something can be delivered or is wanted, or the run is over, or it is `until` by the clock of
         `time.monotonic`. Raises ClosedError.
         """
-        with self._lock:
-            while True:
+        while True:
+            with self._lock:
                 self._check()
-                state = self._runs[run]
-                delivery = self._scheduler.deliver(run, limit)
-                wants = self._scheduler.wants(run)
-                over = self._scheduler.is_over(run)
-                if delivery or wants or over:
-                    break
+                scheduler, state = self._scheduler, self._runs[run]
+                turn = Turn(scheduler.deliver(run, limit), scheduler.wants(run), scheduler.is_over(run), state.failure)
                 left = None if until is None else until - time.monotonic()
-                if left is not None and left <= 0:
+                if turn.delivery or turn.wants or turn.over or (left is not None and left <= 0):
+                    # There may be room for parts of documents. If more is wanted, `feed` is next, and sees to it.
+                    work = bool(turn.delivery) and not turn.wants and self._fetch_commands()
                     break
-                state.progress.wait(None if left is None else min(left, threading.TIMEOUT_MAX))
-        if delivery and not wants:
-            self._wake_up.signal()  # There is room for parts of documents; otherwise `feed` will be called, and tells.
-        return Turn(delivery, wants, over, state.failure)
+                state.waiting += 1
+            try:
+                state.bell.get(timeout=None if left is None else min(left, threading.TIMEOUT_MAX))
+            except Empty:
+                with self._lock:
+                    state.waiting = max(0, state.waiting - 1)
+        if work:
+            self._wake_up.signal()
+        return turn
 
     def drain(self, run: int, reason: str) -> None:
         """As `Scheduler.drain`. Raises ClosedError."""
@@ -178,8 +192,8 @@ class ProcessLoop:
             self._selector.close()
             with self._lock:
                 self._ended = True
-                for state in self._runs.values():
-                    state.progress.notify_all()
+                self._find_waiting()
+            self._ring()
             self._wake_up.close()
 
     def _turn(self) -> None:
@@ -191,9 +205,11 @@ class ProcessLoop:
         commands, deadline = self._consult(now)
         for command in commands:
             crew.obey(command, now)
+        crew.send()
         if crew.events:
             # What went wrong with a command is news to the scheduler.
             return
+        self._ring()
         for key, mask in self._selector.select(crew.timeout(deadline)):
             if key.data is None:
                 self._wake_up.clear()
@@ -202,36 +218,46 @@ class ProcessLoop:
         crew.relog()
 
     def _consult(self, now: float) -> tuple[list[Command], float | None]:
-        """Tell the scheduler what has happened, wake consumers, and fetch what to do."""
-        events, self._crew.events = self._crew.events, []
-        quiet = self._quiet
+        """Tell the scheduler what has happened, and fetch what to do."""
+        crew, scheduler = self._crew, self._scheduler
+        events, crew.events = crew.events, []
+        news, crew.news = crew.news, False
         with self._lock:
             while self._dropped:
                 run = self._dropped.popleft()
                 if self._runs.pop(run, None) is not None:
-                    self._scheduler.close_run(run)
-            for event, arguments, keywords in events:
-                event(*arguments, **keywords)
-            self._scheduler.tick(now)
+                    scheduler.close_run(run)
+            for event, arguments in events:
+                event(*arguments)
+            scheduler.tick(now)
             if self._stopping:
-                for state in self._runs.values():
-                    state.progress.notify_all()
+                self._find_waiting()
                 return [], None
             self._fetch_commands()
             commands, self._commands = self._commands, []
-            # Announcements are no news to consumers.
-            if any(event not in quiet for event, _, _ in events):
-                for state in self._runs.values():
-                    state.progress.notify_all()
-            return commands, self._scheduler.next_deadline()
+            if news:
+                self._find_waiting()
+            return commands, scheduler.next_deadline()
 
-    def _fetch_commands(self) -> None:
-        """With the lock held. A run's failure is noted before anybody can find the run over."""
+    def _find_waiting(self) -> None:
+        """Note the consumers that wait, for `_ring`. To be called with the lock held."""
+        for state in self._runs.values():
+            self._bells += [state.bell] * state.waiting
+            state.waiting = 0
+
+    def _ring(self) -> None:
+        """Wake those consumers: when this thread is about to wait itself, so that not both want the interpreter."""
+        while self._bells:
+            self._bells.pop().put(None)
+
+    def _fetch_commands(self) -> bool:
+        """With the lock held; whether there are any. A run's failure is noted before anybody can find the run over."""
         for command in self._scheduler.commands():
             if not isinstance(command, RunFailed):
                 self._commands.append(command)
             elif command.run in self._runs:
                 self._runs[command.run].failure = command.reason
+        return bool(self._commands)
 
     def _say_farewell(self, now: float) -> None:
         if not self._farewell_said:
