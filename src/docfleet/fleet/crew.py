@@ -27,6 +27,7 @@ from typing import Any, assert_never
 
 from docfleet.errors import StartError
 from docfleet.fleet import messages, wire
+from docfleet.fleet.board import Lookout, Stage
 from docfleet.fleet.devices import Slot
 from docfleet.fleet.scheduler import Scheduler
 from docfleet.fleet.scheduling.commands import Assign, Command, Kill, Recall, Retired, RunFailed, Start, Stop
@@ -77,12 +78,15 @@ class _Life:
     slot_index: int
     process: WorkerProcess
     phase: _Phase
+    lookout: Lookout
     deadline: float = math.inf
     """When its phase must be over."""
     writing: bool = False
     """Whether the selector waits for room in its socket."""
     listening: bool = True
     """Whether the selector waits for its messages."""
+    held: int = 0
+    """Tasks that it has been given and has not answered for."""
     stages: Stages = field(default_factory=dict)
 
 
@@ -104,6 +108,8 @@ class Crew:
         self.events: list[Event] = []
         self.news = False
         """Whether any of the events is more than an announcement: then a consumer may have got something."""
+        self.computing = scheduler.computing
+        """The event after which a worker may be given more."""
         self._spec = spec
         self._slots = list(slots)
         self._scheduler = scheduler
@@ -206,7 +212,7 @@ class Crew:
         except StartError as error:
             self._tell(self._scheduler.worker_unable, number, str(error))
             return
-        life = _Life(number, slot_index, process, _Phase.GREETING)
+        life = _Life(number, slot_index, process, _Phase.GREETING, Lookout(process.board))
         self._lives[number] = life
         self._allow(life, now + self._patience.hello)
         self._selector.register(process.channel, selectors.EVENT_READ, (life, self._on_channel))
@@ -224,24 +230,26 @@ class Crew:
                 self._tell(self._scheduler.finished, number, ticket, Failed(failure_of(error)))
         try:
             if assigned:
-                self._send(number, messages.Assign(assigned))
+                self._send(number, messages.Assign(assigned), tasks=len(assigned))
         except TypeError as error:
             for message in assigned:
                 self._tell(self._scheduler.finished, number, message.ticket, Failed(failure_of(error)))
 
-    def _send(self, number: int, message: messages.ToWorker) -> None:
-        """Put a message into a worker's outbox."""
+    def _send(self, number: int, message: messages.ToWorker, *, tasks: int = 0) -> None:
+        """Put a message into a worker's outbox; `tasks` is how many it brings."""
         life = self._lives.get(number)
         # A worker that has died in between is news that the scheduler gets before long.
         if life is not None and life.listening:
             life.process.channel.post([message])
+            life.held += tasks
             self._addressed[life] = None
 
-    def send(self) -> None:
+    def send(self, now: float) -> None:
         """Send what is in the outboxes: several batches of a worker go together."""
         for life in self._addressed:
             if life.listening:
                 self._flush(life)
+                self._mind(life, now)
         self._addressed.clear()
 
     def _flush(self, life: _Life) -> None:
@@ -269,6 +277,12 @@ class Crew:
         life.deadline = deadline
         self._due = min(self._due, deadline)
 
+    def _mind(self, life: _Life, now: float) -> None:
+        """Something has been said to a worker, or by it: look at its board if nothing is said for a while."""
+        life.lookout.heard(now, working=life.held > 0)
+        if life.lookout.due < self._due:
+            self._due = life.lookout.due
+
     # Events.
 
     def _on_channel(self, life: _Life, mask: int) -> None:
@@ -291,6 +305,7 @@ class Crew:
                     self._hear(life, message, now)
                 if channel.drained and not to_the_end:
                     break
+            self._mind(life, now)
             return True
         except BlockingIOError:
             pass
@@ -313,9 +328,10 @@ class Crew:
         scheduler, number = self._scheduler, life.number
         match message:
             case messages.Finished(ticket):
+                life.held -= 1
                 self._tell(scheduler.finished, number, ticket, message.attempt())
             case messages.Computing(tickets):
-                self.events.append((scheduler.computing, (number, tickets, now)))
+                self.events.append((self.computing, (number, tickets, now)))
             case messages.Reading(ticket):
                 self.events.append((scheduler.reading, (number, ticket, now)))
             case messages.Read(ticket):
@@ -323,8 +339,10 @@ class Crew:
             case messages.Writing(tickets):
                 self.events.append((scheduler.writing, (number, tickets, now)))
             case messages.BatchMemory(tickets):
+                life.held -= len(tickets)
                 self._tell(scheduler.out_of_memory, number, tickets)
             case messages.Recalled(tickets):
+                life.held -= len(tickets)
                 self._tell(scheduler.recalled, number, tickets)
             case messages.Log():
                 self._logs.append((message, life.process.slot.name))
@@ -368,13 +386,15 @@ class Crew:
             self._selector.unregister(life.process.output)
 
     def _on_death(self, life: _Life, _mask: int) -> None:
-        """The process has ended: everything that it said is there to be read."""
+        """The process has ended: everything that it said is there to be read, and its board as it left it."""
         while life.listening and self._listen(life, to_the_end=True):
             pass
         self._forget(life)
+        steps = life.lookout.last_look()
         death = life.process.death(self._oom)
         if life.phase is _Phase.DISMISSED:
             return
+        self._tell_steps(life, steps, time.monotonic())
         _LOG.warning("%s: worker %d %s", life.process.slot.name, life.process.pid, death.cause)
         died = partial(
             self._scheduler.worker_died,
@@ -396,13 +416,15 @@ class Crew:
     # Time.
 
     def look_after(self, now: float) -> None:
-        """Whatever is due: late starters, late leavers, samples."""
+        """Whatever is due: late starters, late leavers, silent workers, samples."""
         if now >= self._due:
             self._due = math.inf
             for life in list(self._lives.values()):
                 if life.deadline <= now:
                     self._lose_patience(life, now)
-                self._due = min(self._due, life.deadline)
+                if life.lookout.due <= now:
+                    self._tell_steps(life, life.lookout.look(now), now)
+                self._due = min(self._due, life.deadline, life.lookout.due)
         if now - self._sampled >= _SAMPLE_S:
             self._sampled = now
             self._oom.tick()
@@ -410,6 +432,17 @@ class Crew:
                 self._weigh(life)
         if self._limited:
             self._due = min(self._due, self._sampled + _SAMPLE_S)
+
+    def _tell_steps(self, life: _Life, steps: Sequence[tuple[Stage, int]], now: float) -> None:
+        """Steps that a worker has announced on its board."""
+        for stage, ticket in steps:
+            match stage:
+                case Stage.READ:
+                    self.events.append((self._scheduler.reading, (life.number, ticket, now)))
+                case Stage.COMPUTE:
+                    self.events.append((self.computing, (life.number, [ticket], now)))
+                case Stage.WRITE:
+                    self.events.append((self._scheduler.writing, (life.number, [ticket], now)))
 
     def _lose_patience(self, life: _Life, now: float) -> None:
         """It is late with its hello, with its start, with leaving; or it outlives SIGKILL."""

@@ -17,6 +17,9 @@
 A task is known by its *ticket* here: a number that the scheduler gives to one task handed to one worker once. Keys are
 not enough, because two runs may have the same.
 
+Steps that are too quick to be worth a message are announced on a board (`docfleet.fleet.board`). Of a task whose steps
+all were, the worker says Computing and Finished together, when all is done.
+
 `docfleet.fleet.wire` turns messages into bytes and back.
 """
 
@@ -155,15 +158,15 @@ class Finished(_Message, frozen=True):
 
     def attempt(self) -> Outcome | Expanded:
         """The outcome as the executor delivers it. Raises WireError for parts that are not a list or range."""
-        match self.outcome:
-            case WireDone(value):
-                return Done(value)
-            case WireFailed(category, message, detail):
-                return Failed(Failure(category, message, detail))
-            case WireExpanded(parts, sizes):
-                if not isinstance(parts, list | range) or (sizes is not None and len(sizes) != len(parts)):
-                    raise WireError(f"task {self.ticket} expanded into something that is not a list of parts")
-                return Expanded(parts, sizes)
+        outcome = self.outcome
+        if isinstance(outcome, WireDone):
+            return Done(outcome.value)
+        if isinstance(outcome, WireFailed):
+            return Failed(Failure(outcome.category, outcome.message, outcome.detail))
+        parts, sizes = outcome.parts, outcome.sizes
+        if not isinstance(parts, list | range) or (sizes is not None and len(sizes) != len(parts)):
+            raise WireError(f"task {self.ticket} expanded into something that is not a list of parts")
+        return Expanded(parts, sizes)
 
 
 class BatchMemory(_Message, frozen=True):

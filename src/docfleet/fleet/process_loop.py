@@ -205,7 +205,7 @@ class ProcessLoop:
         commands, deadline = self._consult(now)
         for command in commands:
             crew.obey(command, now)
-        crew.send()
+        crew.send(now)
         if crew.events:
             # What went wrong with a command is news to the scheduler.
             return
@@ -229,6 +229,10 @@ class ProcessLoop:
                     scheduler.close_run(run)
             for event, arguments in events:
                 event(*arguments)
+                if event is crew.computing:
+                    # Whoever computes is given something to read meanwhile. A worker with quick pages tells of several
+                    # at a time when all are computed: if asked in the end only, it would be given them one by one.
+                    self._fetch_commands()
             scheduler.tick(now)
             if self._stopping:
                 self._find_waiting()

@@ -4,9 +4,10 @@
           socket ------ messages, both ways                  channel
           pipe -------- what it prints, line by line --->    logging, and the last lines for Failure.detail
           pidfd ------- readable when it has ended  --->     death() -> Death(signal=11, detail="Fatal Python ...")
+          memfd ------- what it does at this moment          board
 
-All three have a `fileno`, so that one selector waits for everything. A process started here inherits nothing but its
-end of the socket and the pipe: no worker holds another's socket open.
+The first three have a `fileno` that one selector waits for. A process started here inherits nothing but its end of the
+socket, the pipe and the memfd: no worker holds another's socket open.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Self
 
 from docfleet.errors import StartError
 from docfleet.fleet import messages
+from docfleet.fleet.board import BoardView
 from docfleet.fleet.channel import Channel
 from docfleet.fleet.devices import Slot
 from docfleet.fleet.hardware import oom_kills, resident_bytes
@@ -71,8 +73,11 @@ class WorkerProcess:
     That thread must outlive the process: on Linux the process is killed when the thread ends.
     """
 
-    def __init__(self, slot: Slot, process: subprocess.Popen[bytes], end: socket.socket, output: int) -> None:
+    def __init__(
+        self, slot: Slot, process: subprocess.Popen[bytes], end: socket.socket, output: int, board: BoardView
+    ) -> None:
         self.slot = slot
+        self.board = board
         self.channel: Channel[messages.ToParent] = Channel(end, messages.to_parent())
         self.output = OutputPipe(output, slot.name)
         self.sentinel = _Sentinel(process)
@@ -121,17 +126,19 @@ class WorkerProcess:
         variables = base | environment_of(slot) | {"PYTHONPATH": os.pathsep.join(path)}
         ours, theirs = socket.socketpair()
         reading, writing = os.pipe()
+        board = BoardView()
         try:
-            process = _popen(theirs, writing, slot, cwd, variables)
+            process = _popen(theirs, writing, board, slot, cwd, variables)
         except OSError as error:
             ours.close()
             os.close(reading)
+            board.close()
             raise StartError(f"a worker process for {slot.name} cannot be started: {error}") from error
         finally:
             theirs.close()
             os.close(writing)
         ours.setblocking(False)
-        worker = cls(slot, process, ours, reading)
+        worker = cls(slot, process, ours, reading, board)
         worker.channel.post([start])
         return worker
 
@@ -180,6 +187,7 @@ class WorkerProcess:
         self.channel.close()
         self.output.close()
         self.sentinel.close()
+        self.board.close()
 
 
 def working_folder() -> str:
@@ -334,7 +342,12 @@ def _log_levels() -> dict[str, int]:
 
 
 def _popen(
-    end: socket.socket, output: int, slot: Slot, cwd: str | None, variables: Mapping[str, str]
+    end: socket.socket,
+    output: int,
+    board: BoardView,
+    slot: Slot,
+    cwd: str | None,
+    variables: Mapping[str, str],
 ) -> subprocess.Popen[bytes]:
     cpus = ",".join(str(cpu) for cpu in sorted(slot.cpus))
     # -P: the working directory is no place to find `numpy.py` in. -u: what was printed before a crash is not lost.
@@ -345,6 +358,7 @@ def _popen(
         "-m",
         "docfleet.fleet.worker_main",
         str(end.fileno()),
+        str(board.fileno()),
         str(os.getpid()),
         cpus,
     ]
@@ -356,7 +370,7 @@ def _popen(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            pass_fds=[end.fileno()],
+            pass_fds=[descriptor for descriptor in (end.fileno(), board.fileno()) if descriptor >= 0],
             cwd=cwd,
             env=dict(variables),
         )

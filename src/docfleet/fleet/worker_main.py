@@ -1,4 +1,4 @@
-"""The program of a worker process: `python -m docfleet.fleet.worker_main SOCKET PARENT CPUS`.
+"""The program of a worker process: `python -m docfleet.fleet.worker_main SOCKET BOARD PARENT CPUS`.
 
       bound to parent and CPUs --> Hello --> Start --> sys.path, logging --> build the instance --> Ready --> loop
 
@@ -28,6 +28,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from docfleet.fleet.board import Board
     from docfleet.fleet.channel import SharedEnd
     from docfleet.fleet.messages import Start, ToWorker
 
@@ -42,18 +43,20 @@ CANNOT_START = 3
 
 def main() -> None:
     """Serve one slot until the parent says stop or is gone."""
-    descriptor, parent = int(sys.argv[1]), int(sys.argv[2])
+    descriptor, board_descriptor, parent = map(int, sys.argv[1:4])
     die_with(parent)
     _ignore_interrupts()
     _prepare_streams()
-    unbound = _bind_to_cpus({int(number) for number in sys.argv[3].split(",") if number})
+    unbound = _bind_to_cpus({int(number) for number in sys.argv[4].split(",") if number})
 
     from docfleet.fleet import messages
+    from docfleet.fleet.board import Board
     from docfleet.fleet.channel import Channel, SharedEnd
 
     # It had to be inheritable to get here; programs that the worker starts must not hold it open.
     os.set_inheritable(descriptor, False)
     end = SharedEnd(Channel(socket.socket(fileno=descriptor), messages.to_worker()))
+    board = None if board_descriptor < 0 else Board(board_descriptor)
     try:
         end.send(messages.Hello(os.getpid(), messages.PROTOCOL))
         start = _await_start(end)
@@ -62,7 +65,7 @@ def main() -> None:
     _become(start, end)
     if unbound:
         _LOG.warning("cannot bind this process to its CPUs: %s", unbound)
-    _serve(start, end)
+    _serve(start, end, board)
 
 
 def die_with(parent: int) -> None:
@@ -168,7 +171,7 @@ class _ToParent(logging.Handler):
             self.handleError(record)
 
 
-def _serve(start: Start, end: SharedEnd[ToWorker]) -> None:
+def _serve(start: Start, end: SharedEnd[ToWorker], board: Board | None) -> None:
     from docfleet.fleet import messages
     from docfleet.fleet.worker import WorkerSpec
     from docfleet.fleet.worker_loop import WorkerLoop
@@ -180,7 +183,7 @@ def _serve(start: Start, end: SharedEnd[ToWorker]) -> None:
         end.send(messages.CannotStart(text, "".join(traceback.format_exception(error))))
         sys.exit(CANNOT_START)
     end.send(messages.Ready())
-    WorkerLoop(worker, end).run()
+    WorkerLoop(worker, end, board).run()
 
 
 if __name__ == "__main__":
