@@ -1,4 +1,4 @@
-"""Kinds by content and sizes by header, against files that Pillow writes and against damaged ones."""
+"""What headers say, against files that Pillow writes and against damaged ones."""
 
 import io
 
@@ -7,9 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from docfleet.documents.headers import HEAD_BYTES, Kind, image_size, kind_of
-
-PLAIN = [kind for kind in Kind if kind not in (Kind.TIFF, Kind.PDF)]
+from docfleet.documents.headers import image_size, is_animated, is_laid_on_paper, scans_of
+from docfleet.documents.kinds import HEAD_BYTES, PLAIN, Kind, kind_of
 
 
 def encoded(fmt: str, *, mode: str = "RGB", size: tuple[int, int] = (37, 21), **options) -> bytes:
@@ -53,21 +52,6 @@ def test_bmp_of_os2_and_bmp_from_the_top():
     assert image_size(Kind.BMP, head + b"\x28\0\0\0" + b"\x25\0\0\0" + b"\xeb\xff\xff\xff" + bytes(32)) == (37, 21)
 
 
-@pytest.mark.parametrize("fmt", ["TIFF", "PDF"])
-def test_documents(fmt):
-    assert kind_of(encoded(fmt)[:HEAD_BYTES]) is Kind(fmt)
-
-
-def test_pdf_behind_other_bytes_is_found_as_far_as_readers_look():
-    assert kind_of(b"\n" * 1019 + b"%PDF-1.7") is Kind.PDF
-    assert kind_of(b"\n" * 1020 + b"%PDF-1.7") is None
-
-
-@pytest.mark.parametrize("head", [b"", b"text\n", b"P7\n", b"GIF89a", b"BMW is a car maker and this is a sentence."])
-def test_what_is_not_read(head):
-    assert kind_of(head) is None
-
-
 @pytest.mark.parametrize(("kind", "data"), WRITTEN)
 def test_a_header_cut_anywhere_gives_the_size_or_none(kind, data):
     sizes = [image_size(kind, data[:length]) for length in range(min(len(data), 700))]
@@ -82,3 +66,71 @@ def test_any_bytes_give_a_positive_size_or_none(data, start, cut):
     for kind in PLAIN:
         size = image_size(kind, start[:cut] + data)
         assert size is None or min(size) > 0
+
+
+ANIMATED = {"save_all": True, "append_images": [Image.new("RGB", (37, 21), "red")]}
+
+
+def test_animations_are_told_from_single_pictures():
+    assert is_animated(Kind.PNG, encoded("PNG", **ANIMATED))
+    assert is_animated(Kind.WEBP, encoded("WEBP", **ANIMATED))
+    assert [kind for kind, data in WRITTEN if is_animated(kind, data)] == []
+
+
+@pytest.mark.parametrize(
+    ("fmt", "options"),
+    [
+        ("PNG", {"mode": "RGBA"}),
+        ("PNG", {"mode": "LA"}),
+        ("PNG", {"mode": "P", "transparency": 0}),
+        ("PNG", {"mode": "L", "transparency": 0}),
+        ("WEBP", {"mode": "RGBA"}),
+        ("WEBP", {"mode": "RGBA", "lossless": True}),
+        ("WEBP", {"exif": b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0"}),
+    ],
+)
+def test_what_opencv_would_show_wrongly(fmt, options):
+    assert is_laid_on_paper(Kind[fmt], encoded(fmt, **options))
+
+
+def test_a_lossless_webp_that_is_not_extended_may_be_transparent():
+    data = encoded("WEBP", mode="RGBA", lossless=True, exact=True)
+    if data[12:16] == b"VP8X":  # Make the simple file of its picture.
+        at = data.index(b"VP8L")
+        data = data[:4] + (len(data) - at + 4).to_bytes(4, "little") + b"WEBP" + data[at:]
+
+    assert data[12:16] == b"VP8L"
+    assert is_laid_on_paper(Kind.WEBP, data)
+    assert not is_laid_on_paper(Kind.WEBP, encoded("WEBP", lossless=True))
+
+
+def test_what_stands_behind_the_pixels_does_not_count():
+    data = encoded("PNG")
+
+    assert not is_animated(Kind.PNG, data + b"\0\0\0\x08acTL" + bytes(12))
+    assert not is_laid_on_paper(Kind.PNG, data + b"\0\0\0\1tRNS" + bytes(5))
+
+
+def test_scans():
+    assert scans_of(encoded("JPEG")) == 1
+    assert 5 < scans_of(encoded("JPEG", progressive=True)) < 15
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        (Kind.JPEG, b"\xff\xd8" + b"\xff" * 5_000_000),
+        (Kind.JPEG, b"\xff\xd8" + b"\xff\xd0" * 2_500_000),
+        (Kind.JPEG, b"\xff\xd8" + b"\xff\xe0\0\2" * 1_250_000),
+        (Kind.PNM, b"P5 " + b" " * 5_000_000 + b"9 9 "),
+        (Kind.PNM, b"P5 " + b"#\n" * 2_500_000 + b"9 9 "),
+    ],
+)
+def test_a_header_made_to_waste_time_is_given_up(kind, data):
+    assert image_size(kind, data) is None
+
+
+def test_a_png_of_empty_chunks_is_given_up():
+    chunks = b"\0\0\0\0teXt\0\0\0\0" * 100_000
+
+    assert not is_animated(Kind.PNG, b"\x89PNG\r\n\x1a\n" + chunks + b"\0\0\0\x08acTL")

@@ -1,6 +1,7 @@
 """PDF pages: sizes, the pixel budget, and what is said about those that cannot be drawn."""
 
 import math
+import re
 from contextlib import closing
 
 import numpy as np
@@ -14,6 +15,7 @@ from docfleet.documents.pdf import MIN_SCALE, pixels_at, scale_to_fit
 from docfleet.documents.reader import Reader
 from docfleet.documents.sources import Source
 from docfleet.errors import InputError
+from tests.documents.makers import CATALOG, encrypted_pdf, page_pdf, pdf, stream
 
 SIDES = st.floats(0.5, 20_000)
 
@@ -26,12 +28,6 @@ def write_pdf(path, *sizes, rotate: int = 0):
             page.close()
         pdf.save(path)
     return Source(str(path))
-
-
-@pytest.fixture
-def reader():
-    with Reader() as reader:
-        yield reader
 
 
 def test_a_page_is_drawn_at_144_dpi_with_sides_rounded_up(tmp_path, reader):
@@ -161,17 +157,111 @@ def test_fields_of_forms_are_drawn(tmp_path, reader):
     assert image[140, 60, 0] < 200  # Red or PDFium's highlight over it, but not white.
 
 
-def test_encrypted(tmp_path, reader):
-    # The standard security handler with a user password, 40 bit. The entries match no password, so every one is wrong.
-    entry = "ab" * 32
-    (tmp_path / "a.pdf").write_text(
-        "%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj "
-        "3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>endobj\n"
-        f"trailer<</Root 1 0 R/ID[<00><00>]/Encrypt<</Filter/Standard/V 1/R 2/P -4/O<{entry}>/U<{entry}>>>>>\n%%EOF"
-    )
+def test_a_password_that_is_missing_wrong_or_right():
+    document = Source("a.pdf", data=encrypted_pdf("geheim ü"))
+    for password, text in (
+        (None, "a.pdf: the PDF is encrypted; give its password as pdf_password"),
+        ("", "a.pdf: the PDF is encrypted; give its password as pdf_password"),
+        ("GEHEIM", "a.pdf: the PDF is encrypted, and pdf_password does not open it"),
+    ):
+        with Reader(pdf_password=password) as reader, pytest.raises(InputError) as caught:
+            reader.read(document)
+        assert str(caught.value) == text
 
-    with pytest.raises(InputError, match=r"a\.pdf: the PDF is encrypted and needs a password"):
-        reader.read(Source(str(tmp_path / "a.pdf")))
+    with Reader(pdf_password="geheim ü") as reader:
+        assert reader.read(document).image.shape == (40, 60, 3)
+
+
+def test_a_password_for_a_pdf_that_wants_none(tmp_path):
+    with Reader(pdf_password="secret") as reader:
+        assert reader.read(write_pdf(tmp_path / "a.pdf", (20, 10))).image.shape == (20, 40, 3)
+
+
+def test_a_document_without_a_user_password_opens_without_one():
+    with Reader() as reader:
+        assert reader.read(Source(data=encrypted_pdf(""))).image.shape == (40, 60, 3)
+
+
+def test_an_encryption_that_nobody_knows(reader):
+    data = encrypted_pdf("x").replace(b"/Filter/Standard", b"/Filter/Unknown_")
+
+    with pytest.raises(InputError, match="the bytes: the PDF is encrypted in a way that PDFium does not know; save it"):
+        reader.read(Source(data=data))
+
+
+RED_CORNER = b"1 0 0 rg 0 0 20 20 re f"
+"""At the lower left of a page."""
+
+
+@pytest.mark.parametrize(
+    ("rotate", "corner"), [(0, (-1, 0)), (90, (0, 0)), (180, (0, -1)), (270, (-1, -1)), (-90, (-1, -1)), (450, (0, 0))]
+)
+def test_a_page_stands_as_it_says(rotate, corner, reader):
+    image = reader.read(Source(data=page_pdf(RED_CORNER, page=b"/Rotate %d" % rotate))).image
+
+    assert image.shape == ((400, 200, 3) if rotate % 180 else (200, 400, 3))
+    assert image[corner].tolist() == [0, 0, 255]
+    assert (image == (0, 0, 255)).all(axis=2).mean() == pytest.approx(0.02, abs=0.001)
+
+
+def test_only_the_crop_box_is_shown(reader):
+    image = reader.read(Source(data=page_pdf(RED_CORNER, page=b"/CropBox[10 10 110 60]"))).image
+
+    assert image.shape == (100, 200, 3)
+    assert image[-1, 0].tolist() == [0, 0, 255]
+    assert (image == (0, 0, 255)).all(axis=2).mean() == pytest.approx(0.02, abs=0.001)
+
+
+def test_annotations_are_drawn(reader):
+    stamp = stream(b"0 0 1 rg 0 0 40 40 re f", b"/Type/XObject/Subtype/Form/BBox[0 0 40 40]")
+    note = b"<</Type/Annot/Subtype/Stamp/Rect[10 10 50 50]/F 4/AP<</N 6 0 R>>>>"
+    image = reader.read(Source(data=page_pdf(b"", page=b"/Annots[5 0 R]", more=[note, stamp]))).image
+
+    assert image[140, 60].tolist() == [255, 0, 0]
+
+
+def test_a_broken_form_does_not_refuse_its_document(reader):
+    for form in (b"/AcroForm 99 0 R", b"/AcroForm<</Fields 3>>", b"/AcroForm<</Fields[1 0 R]/XFA(x)>>"):
+        data = pdf(
+            b"<</Type/Catalog/Pages 2 0 R%s>>" % form,
+            b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+            b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 20 10]>>",
+        )
+        assert reader.read(Source(data=data)).image.shape == (20, 40, 3)
+
+
+def test_page_trees_that_lead_nowhere(reader):
+    loops = pdf(CATALOG, b"<</Type/Pages/Kids[2 0 R 2 0 R]/Count 2>>")
+    lies = pdf(CATALOG, b"<</Type/Pages/Kids[3 0 R]/Count 3>>", b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 20 10]>>")
+
+    assert reader.read(Source(data=loops)).count == 2
+    for index in (0, 1):
+        with pytest.raises(InputError, match=f"page {index + 1} of 2 is corrupt"):
+            reader.read(Source(data=loops), index)
+    source = Source(data=lies)
+    assert reader.read(source).count == 3
+    assert reader.read(source, 0).image.shape == (20, 40, 3)
+    for index in (1, 2):
+        with pytest.raises(InputError, match=f"page {index + 1} of 3 is corrupt"):
+            reader.read(source, index)
+
+
+def test_a_million_pages_that_are_not_there(reader):
+    data = pdf(CATALOG, b"<</Type/Pages/Kids[3 0 R]/Count 1000000>>", b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>")
+
+    with pytest.raises(InputError, match="1,000,000 pages, over the limit of 100,000; raise max_document_pages"):
+        reader.read(Source(data=data))
+
+
+@pytest.mark.parametrize("box", [b"0 0 0 0", b"0 0 1e30 1e30", b"0 0 99999999 99999999", b"a b c d", b"9 9 9 9"])
+def test_pages_of_no_sensible_size(box, reader):
+    source = Source(data=page_pdf(RED_CORNER, box=box))
+    try:
+        image = reader.read(source).image
+    except InputError as error:
+        assert re.search(r"page 1 of 1 (has no area|measures|is corrupt)", str(error))
+    else:
+        assert image.shape[:2] == (1584, 1224)  # PDFium takes US Letter where a box makes no sense.
 
 
 @pytest.mark.parametrize("rest", [b"", b"1.4\nnot much of a document", b"1.4\n%%EOF"])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from docfleet.documents.pages import Limits, Page, PageCount
+from docfleet.documents.pages import Limits, PageCount
 from docfleet.documents.reader import Reader
 from docfleet.documents.sources import Source, iter_sources
 from docfleet.errors import InputError, UsageError
@@ -23,12 +23,6 @@ def picture(width: int = 40, height: int = 30) -> np.ndarray:
     """RGB pixels without any symmetry."""
     y, x = np.mgrid[0:height, 0:width]
     return np.stack([x * 255 // width, y * 255 // height, (x * y) % 256], axis=2).astype(np.uint8)
-
-
-@pytest.fixture
-def reader():
-    with Reader() as reader:
-        yield reader
 
 
 def error_of(reader: Reader, path: object, index: int | None = None) -> str:
@@ -65,10 +59,17 @@ def test_lossy_kinds_are_close(name, tmp_path, reader):
 
 @pytest.mark.parametrize(
     ("mode", "pixel"),
-    [("L", (90, 90, 90)), ("1", (255, 255, 255)), ("RGBA", (3, 2, 90)), ("P", None), ("I;16", (0x12, 0x12, 0x12))],
+    [
+        ("L", (90, 90, 90)),
+        ("1", (255, 255, 255)),
+        ("RGB", (3, 2, 90)),
+        ("RGBA", (255, 255, 255)),
+        ("P", None),
+        ("I;16", (0x12, 0x12, 0x12)),
+    ],
 )
 def test_modes_of_png_become_three_channels(mode, pixel, tmp_path, reader):
-    colour = {"L": 90, "1": 1, "RGBA": (90, 2, 3, 40), "P": 7, "I;16": 0x1234}[mode]
+    colour = {"L": 90, "1": 1, "RGB": (90, 2, 3), "RGBA": (90, 2, 3, 0), "P": 7, "I;16": 0x1234}[mode]
     Image.new(mode, (5, 4), colour).save(tmp_path / "a.png")
 
     image = reader.read(Source(str(tmp_path / "a.png"))).image
@@ -128,21 +129,6 @@ def test_arrays(reader):
     assert (turned.image == np.rot90(given)).all()
 
 
-@pytest.mark.parametrize(
-    ("array", "text"),
-    [
-        (np.zeros((4, 5), np.uint8), r"\(4, 5\) and dtype uint8"),
-        (np.zeros((4, 5, 4), np.uint8), r"\(4, 5, 4\) and dtype uint8"),
-        (np.zeros((4, 5, 3), np.float32), r"\(4, 5, 3\) and dtype float32"),
-        (np.zeros((0, 5, 3), np.uint8), r"\(0, 5, 3\) and dtype uint8"),
-        (np.array(["a.png"]), r"\(1,\) and dtype <U5"),
-    ],
-)
-def test_arrays_that_are_no_pages(array, text, reader):
-    with pytest.raises(InputError, match=rf"an array of shape {text} is not a page: pass height x width x 3, uint8"):
-        reader.read(Source(array=array))
-
-
 def test_missing(tmp_path, reader):
     assert error_of(reader, tmp_path / "nowhere") == "no such file or folder"
     (tmp_path / "link.png").symlink_to(tmp_path / "nowhere")
@@ -183,12 +169,14 @@ def test_permission(reader):
                 os.seteuid(0)
 
 
-@pytest.mark.parametrize("content", [b"Dear reader,\n", b"GIF89a" + bytes(20), b"\0", bytes(5000)])
-def test_neither_image_nor_pdf(content, tmp_path, reader):
+@pytest.mark.parametrize(
+    ("content", "named"), [(b"Dear reader,\n", "text, "), (b"<html>", "an HTML page, "), (b"\0", ""), (bytes(5000), "")]
+)
+def test_neither_image_nor_pdf(content, named, tmp_path, reader):
     (tmp_path / "a.jpg").write_bytes(content)
 
     assert error_of(reader, tmp_path / "a.jpg") == (
-        "not an image or PDF that is read; those are BMP, JPEG, PNG, PNM, WebP, TIFF, PDF"
+        f"{named}not an image or PDF that is read; those are BMP, GIF, JPEG, JPEG 2000, PNG, PNM, WebP, TIFF, PDF"
     )
 
 
@@ -253,31 +241,39 @@ def test_limit_of_frames(tmp_path):
     frame.save(tmp_path / "a.tif", save_all=True, append_images=[frame] * 3)
 
     with Reader(Limits(max_document_pages=3)) as reader:
-        assert error_of(reader, tmp_path / "a.tif").startswith("more than 3 frames, which is the limit; raise max_doc")
+        assert error_of(reader, tmp_path / "a.tif").startswith(
+            "4 frames, over the limit of 3; raise max_document_pages"
+        )
     with Reader(Limits(max_document_pages=4)) as reader:
         assert reader.read(Source(str(tmp_path / "a.tif"))) == PageCount(4)
 
 
-@pytest.mark.parametrize("name", ["max_page_pixels", "max_document_pages", "max_file_bytes"])
-def test_limits_must_be_positive(name):
-    with pytest.raises(UsageError, match=f"{name} is 0: it must be at least 1"):
-        Limits(**{name: 0})
+@pytest.mark.parametrize("field", dataclasses.fields(Limits), ids=lambda field: field.name)
+def test_limits_must_be_positive(field):
+    least = 0 if field.name == "max_url_redirects" else 1
+    Limits(**{field.name: least})
+
+    for value in (least - 1, float("nan")):
+        with pytest.raises(UsageError, match=f"{field.name} is {value}: it must be at least {least}"):
+            Limits(**{field.name: value})
 
 
-def test_every_limit_is_advised_by_the_name_of_its_field(tmp_path):
+def test_limits_of_decoding_are_advised_by_the_name_of_their_field(tmp_path):
     small, large = Image.new("L", (9, 9)), Image.new("L", (20, 20))
     small.save(tmp_path / "a.png")
     large.save(tmp_path / "large.tif")
     small.save(tmp_path / "frames.tif", save_all=True, append_images=[small] * 3)
+    small.save(tmp_path / "frames.gif", save_all=True, append_images=[large.resize((9, 9)), Image.new("L", (9, 9), 9)])
     small.save(tmp_path / "pages.pdf", save_all=True, append_images=[small] * 3)
     Image.new("L", (3000, 3000)).save(tmp_path / "large.pdf")
     over = {
-        "max_page_pixels": ["a.png", "large.tif", "large.pdf"],
+        "max_page_pixels": ["a.png", "large.tif", "large.pdf", "frames.gif"],
         "max_document_pages": ["frames.tif", "pages.pdf"],
         "max_file_bytes": ["a.png", "large.tif", "pages.pdf"],
     }
 
-    assert set(over) == {field.name for field in dataclasses.fields(Limits)}
+    others = {"max_decode_bytes", "max_decode_seconds", "max_url_bytes", "max_url_seconds", "max_url_redirects"}
+    assert set(over) | others == {field.name for field in dataclasses.fields(Limits)}
     for field, names in over.items():
         for name in names:
             with Reader(Limits(**{field: 2})) as reader:
@@ -290,10 +286,11 @@ def test_resolution_must_be_positive(dpi):
         Reader(pdf_dpi=dpi)
 
 
-@pytest.mark.parametrize("name", ["large.png", "large.tif"])
-def test_an_image_that_pillow_warns_about_is_read_without_a_word(name, tmp_path, reader, monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 700)  # It warns above, and refuses above twice that.
-    Image.fromarray(picture()).save(tmp_path / name)
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+@pytest.mark.parametrize("name", ["large.png", "large.tif", "large.webp"])
+def test_what_pillow_would_warn_about_or_refuse_is_read_without_a_word(name, mode, tmp_path, reader, monkeypatch):
+    Image.fromarray(picture()).convert(mode).save(tmp_path / name)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 700)  # Of this program; the limit that counts is ours.
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -302,13 +299,6 @@ def test_an_image_that_pillow_warns_about_is_read_without_a_word(name, tmp_path,
     assert page.image.shape == (30, 40, 3)
     assert caught == []
     assert Image.MAX_IMAGE_PIXELS == 700
-
-
-def test_a_tiff_that_pillow_refuses_is_named_as_such(tmp_path, reader, monkeypatch):
-    Image.fromarray(picture()).save(tmp_path / "a.tif")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-
-    assert error_of(reader, tmp_path / "a.tif").startswith("over Pillow's own limit for TIFF")
 
 
 def test_a_plain_image_has_one_page(tmp_path, reader):
@@ -324,7 +314,7 @@ def test_errors_of_sources_are_raised_here(tmp_path, reader):
     for source, text in ((missing, "no such file"), (empty, "contains no image or PDF"), (foreign, "NoneType is not")):
         with pytest.raises(InputError, match=text):
             reader.read(source)
-    with pytest.raises(InputError, match="without a path or an array"):
+    with pytest.raises(InputError, match="without a path, bytes or an array"):
         reader.read(Source())
 
 
@@ -339,31 +329,3 @@ def test_names_that_are_no_text(tmp_path, reader):
     (source,) = iter_sources(tmp_path)
 
     assert reader.read(source).input_path == path
-
-
-@pytest.mark.corpus
-@pytest.mark.skipif("DOCFLEET_CORPUS" not in os.environ, reason="DOCFLEET_CORPUS names no corpus")
-def test_every_document_of_the_corpus_is_a_page_a_count_or_an_input_error():
-    root = Path(os.environ["DOCFLEET_CORPUS"], "files")
-    counts, refused = {}, {}
-    with Reader() as reader:
-        for path in sorted(path for path in root.rglob("*") if path.is_file()):
-            source = Source(str(path))
-            try:
-                page = reader.read(source)
-                if isinstance(page, PageCount):
-                    counts[path.name] = page.count
-                    page = reader.read(source, page.count - 1)
-            except InputError as error:
-                refused[path] = str(error)
-                continue
-            assert isinstance(page, Page)
-            assert page.image.ndim == 3
-            assert page.image.shape[2] == 3
-
-    assert all(message.startswith(f"{path}: ") and "\n" not in message for path, message in refused.items())
-    names = {path.name for path in refused}
-    assert counts["long_300_pages.pdf"] == 300
-    assert counts["multipage_g4.tif"] == 3
-    assert {"zero_byte.png", "text_renamed.jpg", "encrypted_user_pw.pdf", "ifd_loop.tif", "zero_pages.pdf"} <= names
-    assert not {"cmyk.jpg", "encrypted_owner_pw.pdf", "no_extension", "UPPER.JPG", "png_named.jpg"} & names

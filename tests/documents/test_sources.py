@@ -1,8 +1,10 @@
 """What may be passed as input, and what becomes of what may not."""
 
 import collections
+import io
 import itertools
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from PIL import Image
 
 from docfleet.documents.sources import Source, iter_sources, printable
 from docfleet.errors import UsageError
+from docfleet.fleet.wire import check_plain
 
 PAGE = np.zeros((4, 5, 3), np.uint8)
 
@@ -106,23 +109,98 @@ def test_what_cannot_be_read_is_refused_at_once(input_):
         iter_sources(input_)
 
 
+def test_urls_are_not_looked_up_as_files():
+    (alone,) = iter_sources("https://example.org/a.png?x=[1]*")
+    (listed,) = iter_sources(["HTTP://example.org/a.png"])
+
+    assert (alone.input_path, alone.url, alone.listed) == ("https://example.org/a.png?x=[1]*", True, False)
+    assert (listed.input_path, listed.url, listed.listed) == ("HTTP://example.org/a.png", True, True)
+
+
+def test_a_url_out_of_an_iterator_is_listed_however_deep():
+    (source,) = iter_sources(iter([(["http://example.org/a.png"],)]))
+
+    assert source.listed
+
+
 @pytest.mark.parametrize(
-    ("input_", "kind"),
+    ("url", "text"),
     [
-        (b"\x89PNG", "bytes"),
-        (bytearray(b"x"), "bytes"),
-        (Image.new("RGB", (2, 2)), "PIL image"),
-        ("https://example.org/a.png", "URL"),
-        ("s3://bucket/a.pdf", "URL"),
+        ("s3://bucket/a.pdf", r"s3://bucket/a\.pdf: s3:// is not fetched, only http:// and https:// are"),
+        ("file:///a.pdf", r"file:///a\.pdf: pass the path without file://"),
+        ("File://a.pdf", "pass the path without file://"),
     ],
 )
-def test_what_is_not_supported_yet_says_so(input_, kind):
-    with pytest.raises(UsageError, match=f"input: {kind} input is not supported yet: "):
-        iter_sources(input_)
+def test_other_schemes_say_so(url, text):
+    with pytest.raises(UsageError, match=f"input: .*{text}"):
+        iter_sources(url)
 
-    (source,) = iter_sources([input_])
+    (source,) = iter_sources([url])
     assert source.error is not None
-    assert source.error.startswith(f"{kind} input is not supported yet: ")
+    assert re.search(text, source.error)
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_bytes_are_a_document_and_not_a_sequence(kind):
+    (source,) = iter_sources(kind(b"%PDF-1.7"))
+
+    assert source.data == b"%PDF-1.7"
+    assert source.input_path is None
+    assert source.name == "the bytes"
+
+
+def test_bytes_that_change_later_are_copied_when_their_turn_comes():
+    given = bytearray(b"%PDF-1.7")
+    sources = iter_sources([given, memoryview(given)[::2]])
+    given[5:] = b"2.0"
+
+    whole, half = sources
+    given[:] = bytes(8)
+
+    assert whole.data == b"%PDF-2.0"
+    assert half.data == b"%D-."
+
+
+def test_images_become_pages():
+    (source,) = iter_sources(Image.new("RGB", (3, 2), (1, 2, 3)))
+
+    assert source.array is not None
+    assert source.array.shape == (2, 3, 3)
+    assert (source.array == (3, 2, 1)).all()
+
+
+def test_a_damaged_image_costs_its_place():
+    file = io.BytesIO()
+    Image.new("RGB", (300, 200)).save(file, "PNG")
+    damaged = Image.open(io.BytesIO(file.getvalue()[:200]))
+
+    bad, good = iter_sources([damaged, Image.new("1", (3, 2))])
+
+    assert bad.error is not None
+    assert bad.error.startswith("the image: the image (mode RGB) is truncated or corrupt: ")
+    assert good.error is None
+
+
+@pytest.mark.parametrize("mode", ["rb", "r"])
+def test_open_files_are_not_taken_for_lists_of_lines(mode, tmp_path):
+    touch(tmp_path / "a.png")
+    with (tmp_path / "a.png").open(mode) as file, pytest.raises(UsageError, match="an open file is not something to"):
+        iter_sources(file)
+    with pytest.raises(UsageError, match=r"its content: file\.read\(\)"):
+        iter_sources(io.BytesIO(b"x"))
+
+
+def test_sources_pass_as_they_are():
+    given = Source("stdin", data=b"x")
+
+    assert next(iter_sources([given, "a.png"])) is given
+
+
+def test_the_password_of_a_url_is_not_shown():
+    source = Source("https://me:s3cret@example.org/a.png?next=http://you:x@b/", url=True)
+
+    assert source.name == "https://me:***@example.org/a.png?next=http://you:***@b/"
+    assert Source("a:b@c.png").name == "a:b@c.png"
 
 
 def test_an_unsupported_element_costs_only_itself():
@@ -178,15 +256,34 @@ def test_error_about_a_name_that_is_no_text_can_be_encoded(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "source", [Source("a/ü.png"), Source(array=PAGE), Source(error="no"), Source("a.png", error="no")]
+    "source",
+    [
+        Source("a/ü.png"),
+        Source(array=PAGE),
+        Source(error="no"),
+        Source("a.png", error="no"),
+        Source(data=b"%PDF"),
+        Source("stdin", data=b"%PDF"),
+        Source("http://a/b", url=True),
+        Source("http://a/b", url=True, listed=True),
+    ],
 )
 def test_payload_round_trip(source):
     payload = source.to_payload()
+    check_plain(payload)
     back = Source.from_payload(payload)
 
-    assert (back.input_path, back.error) == (source.input_path, source.error)
+    for name in ("input_path", "error", "url", "listed"):
+        assert getattr(back, name) == getattr(source, name)
     assert back.array is source.array
-    assert all(isinstance(value, str | np.ndarray) for value in payload.values())
+    assert (None if back.data is None else bytes(back.data)) == source.data
+    assert back.name == source.name
+
+
+def test_a_document_in_memory_travels_as_an_array_that_shares_it():
+    data = bytes(100)
+
+    assert np.shares_memory(Source(data=data).to_payload()["data"], np.frombuffer(data, np.uint8))
 
 
 def test_printable_keeps_what_people_read():

@@ -1,12 +1,17 @@
 """What can be read, page by page.
 
-      caller's process                  | worker process
-      anything a user may pass          |
-          | sources.iter_sources        |
-          v                             |
-      Source, Source, ... (lazily)  ----|-->  reader.Reader.read  -->  Page, or PageCount for a longer document
-      names and arrays only             |     bytes are opened, counted and decoded here only
+      caller's process                 | worker process                       | decoder process
+      anything a user may pass         |                                      |
+          | sources.iter_sources       |                                      |
+          v                            |                                      |
+      Source, Source, ... (lazily)  ---|-->  reader.Reader.read               |
+      names, URLs, bytes and arrays    |        | fetch a URL                 |
+      only                             |        | decode a light image        |
+                                       |        +-- everything else ----------|-->  formats.open_document
+                                       |        v                             |     under limits of the kernel
+                                       |     Page, or PageCount               |
 
-The left half (`sources`, `folders`) looks at names and at the kind of a path, never into a file. The right half
-(`reader` and one module per kind of file) meets untrusted bytes, and a file that brings it down costs a worker.
+The left part (`sources`, `folders`) looks at names and at the kind of a path, never into a file; images of Pillow's
+alone are decoded there, because whoever made one has decided so. The others meet untrusted bytes, and what brings them
+down costs a worker or, in the decoder process, a page.
 """

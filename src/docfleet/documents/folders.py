@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SUFFIXES = frozenset(
-    (".bmp", ".dib", ".jpeg", ".jpg", ".png", ".webp", ".pbm", ".pgm", ".ppm", ".pnm", ".tif", ".tiff", ".pdf")
+    ".bmp .dib .jpeg .jpg .png .webp .pbm .pgm .ppm .pnm .tif .tiff .pdf"  # as the reference
+    " .apng .gif .j2c .j2k .jp2 .jpf .jpx".split()
 )
 """What is taken from a folder, lower case. A file that is named explicitly is tried whatever its suffix."""
 

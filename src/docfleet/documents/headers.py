@@ -1,55 +1,26 @@
-"""What a file is and how large its picture is, from its first bytes; nothing is decoded.
+"""How large a plain image is, and what else its header says that decides how it is decoded; nothing is decoded.
 
-The kind comes from the content alone: a PNG named `.jpg` is a PNG, as it is for OpenCV. The size is read here and not
-by a library so that a damaged part that no decoder minds (a text chunk, a colour profile) does not refuse a page, and
-so that nothing warns or has a limit of its own.
+Read here and not by a library, so that a damaged part that no decoder minds (a text chunk, a colour profile) does not
+refuse a page, and so that nothing warns or has a limit of its own.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from enum import StrEnum
+from collections.abc import Callable, Iterator
 from struct import error as StructError  # noqa: N812 - a class with the name of a variable
 from struct import unpack_from
 
-HEAD_BYTES = 1024
-"""How much of a file `kind_of` wants: readers of PDF look for its signature that far."""
+from docfleet.documents.kinds import Kind
 
-
-class Kind(StrEnum):
-    """Kinds of file that are read."""
-
-    BMP = "BMP"
-    JPEG = "JPEG"
-    PNG = "PNG"
-    PNM = "PNM"
-    WEBP = "WebP"
-    TIFF = "TIFF"
-    PDF = "PDF"
-
-
-_SIGNATURES = {
-    Kind.PNG: rb"\x89PNG\r\n\x1a\n",
-    Kind.JPEG: rb"\xff\xd8\xff",
-    Kind.WEBP: rb"RIFF.{4}WEBP",
-    Kind.TIFF: rb"II[*+]\0|MM\0[*+]",
-    Kind.BMP: rb"BM.{4}.{4}.{4}[\x0c-\x7c]\0\0\0",
-    Kind.PNM: rb"P[1-6][\s#]",
-    Kind.PDF: rb".{0,1019}%PDF-",
-}
-_PATTERNS = {kind: re.compile(signature, re.DOTALL) for kind, signature in _SIGNATURES.items()}
-
-
-def kind_of(head: bytes) -> Kind | None:
-    """The kind of a file whose first `HEAD_BYTES` bytes are `head`; None if it is none that is read."""
-    return next((kind for kind, pattern in _PATTERNS.items() if pattern.match(head)), None)
+_CHUNKS = 1_000
+"""Of a PNG or WebP looked at. A file may hold millions of empty ones, and nothing that matters here comes so late."""
 
 
 def image_size(kind: Kind, data: bytes) -> tuple[int, int] | None:
     """Width and height in pixels that the file declares, or None if its header is cut short or makes no sense.
 
-    `kind`: one of BMP, JPEG, PNG, PNM, WEBP. `data`: the whole file, because JPEG puts the size behind other segments.
+    `kind`: a plain one. `data`: the whole file, because JPEG puts the size behind other segments.
     """
     try:
         size = _SIZES[kind](data)
@@ -58,8 +29,42 @@ def image_size(kind: Kind, data: bytes) -> tuple[int, int] | None:
     return size if size is not None and min(size) > 0 else None
 
 
+def is_animated(kind: Kind, data: bytes) -> bool:
+    """Whether a plain image holds several pictures in turn: an animated PNG or WebP."""
+    if kind is Kind.PNG:
+        return b"acTL" in _png_chunks(data)
+    return kind is Kind.WEBP and bool(_webp_flags(data) & _WEBP_ANIMATION)
+
+
+def is_laid_on_paper(kind: Kind, data: bytes) -> bool:
+    """Whether OpenCV, which drops transparency and knows no orientation of WebP, would show what nobody sees."""
+    if kind is Kind.PNG:
+        return data[25:26] in (b"\4", b"\6") or b"tRNS" in _png_chunks(data)
+    return kind is Kind.WEBP and bool(_webp_flags(data) & (_WEBP_ALPHA | _WEBP_EXIF))
+
+
+def scans_of(data: bytes) -> int:
+    """How often, at most, a decoder goes over the picture of a JPEG.
+
+    Each scan of a progressive JPEG costs time for every pixel, and a few bytes of the file. Counted without regard to
+    where: inside the picture's own data the marker cannot occur, and elsewhere it is rare.
+    """
+    return data.count(b"\xff\xda")
+
+
 def _png_size(data: bytes) -> tuple[int, int] | None:
     return unpack_from(">II", data, 16) if data[12:16] == b"IHDR" else None
+
+
+def _png_chunks(data: bytes) -> Iterator[bytes]:
+    """Names of the chunks before the first pixels: a decoder ignores what stands behind those."""
+    at = 8
+    for _ in range(_CHUNKS):
+        name = data[at + 4 : at + 8]
+        if len(name) < 4 or name == b"IDAT":
+            return
+        yield name
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
 
 
 def _bmp_size(data: bytes) -> tuple[int, int]:
@@ -67,6 +72,17 @@ def _bmp_size(data: bytes) -> tuple[int, int]:
         return unpack_from("<HH", data, 18)
     width, height = unpack_from("<ii", data, 18)
     return width, abs(height)  # Negative: rows run from the top.
+
+
+_WEBP_ANIMATION, _WEBP_EXIF, _WEBP_ALPHA = 0x02, 0x08, 0x10
+
+
+def _webp_flags(data: bytes) -> int:
+    """The feature bits of an extended WebP; those of a simple one, as far as it can have any."""
+    if data[12:16] == b"VP8X" and len(data) > 20:
+        return data[20]
+    # Lossless: the bit above 14 bits each of width and height says that transparency is used.
+    return _WEBP_ALPHA if data[12:16] == b"VP8L" and len(data) > 24 and data[24] & 0x10 else 0
 
 
 def _webp_size(data: bytes) -> tuple[int, int] | None:
@@ -83,37 +99,37 @@ def _webp_size(data: bytes) -> tuple[int, int] | None:
 
 
 _PNM_NUMBERS = re.compile(rb"P[1-6](?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})\s")
+_PNM_HEAD = 64 * 1024
+"""Bytes in which the header must end. Longer ones are comments, and a regular expression remembers every one."""
 
 
 def _pnm_size(data: bytes) -> tuple[int, int] | None:
-    numbers = _PNM_NUMBERS.match(data)
+    numbers = _PNM_NUMBERS.match(data[:_PNM_HEAD])
     return None if numbers is None else (int(numbers[1]), int(numbers[2]))
 
 
+# Decoders skip what stands between segments, so the next marker is looked for, not expected. Not counted as markers are
+# fill bytes and those without a length: TEM, RST0-7, SOI.
+_JPEG_MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD9)})
-"""Markers without a length: TEM, RST0-7, SOI."""
+_JPEG_SEGMENTS = 10_000
+"""Looked through for the frame. Files have a few dozen; one made to waste time has millions."""
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:
     at = 2
-    while True:
-        # Decoders skip what stands between segments, so the next marker is looked for, not expected.
-        at = data.find(b"\xff", at)
-        if at < 0:
+    for _ in range(_JPEG_SEGMENTS):
+        found = _JPEG_MARKER.search(data, at)
+        if found is None:
             return None
-        marker = data[at + 1]
-        if marker in (0x00, 0xFF):
-            at += 1
-        elif marker in _JPEG_BARE:
-            at += 2
-        elif marker in _JPEG_FRAMES:
-            height, width = unpack_from(">HH", data, at + 5)
+        marker, at = found[1][0], found.end()
+        if marker in _JPEG_FRAMES:
+            height, width = unpack_from(">HH", data, at + 3)
             return width, height
-        elif marker in (0xD9, 0xDA):  # The end, or pixels, before any frame header.
+        if marker in (0xD9, 0xDA):  # The end, or pixels, before any frame header.
             return None
-        else:
-            at += 2 + max(2, unpack_from(">H", data, at + 2)[0])
+        at += max(2, unpack_from(">H", data, at)[0])
+    return None
 
 
 _SIZES: dict[Kind, Callable[[bytes], tuple[int, int] | None]] = {

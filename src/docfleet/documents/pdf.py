@@ -1,18 +1,20 @@
 """PDF through PDFium: drawn as the reference draws it, page by page, from one open document.
 
+Pages come as a viewer shows them: the crop box, turned as the page says, with annotations and the fields of forms.
 PDFium is not thread-safe, not even across documents: all of it belongs to one thread of a process at a time.
 """
 
 from __future__ import annotations
 
+import ctypes
 import math
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from docfleet.documents.pages import Limits
+from docfleet.documents.checks import advice, check_pages
+from docfleet.documents.pages import Canvas, Limits
 from docfleet.errors import InputError
 
 POINTS_PER_INCH = 72.0
@@ -27,11 +29,13 @@ _MEASURED_PAGES = 2_000
 class PdfDocument:
     """An open PDF file; see `Document` for what its methods promise.
 
-    `dpi`: pixels per inch at which pages are drawn. Raises InputError if the file cannot be opened, wants a password
-    or has more pages than the limits allow.
+    `dpi`: pixels per inch at which pages are drawn. `password`: tried where the document wants one; ignored elsewhere.
+    Raises InputError if the document cannot be opened, is locked or has more pages than the limits allow.
     """
 
-    def __init__(self, path: str, *, name: str, limits: Limits, dpi: float) -> None:
+    numbered = True
+
+    def __init__(self, file: BinaryIO, *, name: str, limits: Limits, dpi: float, password: str | None = None) -> None:
         import pypdfium2  # Loads a shared library, which only the reading of a PDF should cost.
 
         self._library = pypdfium2
@@ -39,36 +43,52 @@ class PdfDocument:
         self._max_pixels = min(limits.max_page_pixels, _BITMAP_PIXELS)
         self._scale = dpi / POINTS_PER_INCH
         try:
-            self._pdf = pypdfium2.PdfDocument(Path(path).absolute())
+            self._pdf = pypdfium2.PdfDocument(file, password=password or None)
         except pypdfium2.PdfiumError as error:
-            if pypdfium2.raw.FPDF_GetLastError() == pypdfium2.raw.FPDF_ERR_PASSWORD:
-                raise InputError(f"{name}: the PDF is encrypted and needs a password; save it without one") from error
-            raise InputError(f"{name}: the PDF is truncated or corrupt, or has no pages") from error
+            raise InputError(f"{name}: {self._refusal(error, password)}") from error
         try:
-            self._pdf.init_forms()  # Before anything else, or fields of forms are not drawn.
+            self._init_forms()
             self.count = len(self._pdf)
-            if self.count > limits.max_document_pages:
-                raise InputError(
-                    f"{name}: {self.count:,} pages, over the limit of {limits.max_document_pages:,}; "
-                    "raise max_document_pages if the file can be trusted"
-                )
+            check_pages(self.count, name=name, limits=limits)
         except BaseException:
             self.close()
             raise
 
-    def page(self, index: int) -> NDArray[np.uint8]:
+    def _refusal(self, error: Any, password: str | None) -> str:
+        raw = self._library.raw
+        if error.err_code == raw.FPDF_ERR_PASSWORD:
+            if password:
+                return "the PDF is encrypted, and pdf_password does not open it"
+            return "the PDF is encrypted; give its password as pdf_password"
+        if error.err_code == raw.FPDF_ERR_SECURITY:
+            return "the PDF is encrypted in a way that PDFium does not know; save it without a password"
+        return "the PDF is truncated or corrupt, or has no pages"
+
+    def _init_forms(self) -> None:
+        """Before anything else is asked of the document, or fields of forms are not drawn."""
+        try:
+            self._pdf.init_forms()
+        except self._library.PdfiumError:
+            pass  # A broken form: the pages are there, with their fields as far as these are annotations.
+
+    def page(self, index: int, new: Canvas) -> NDArray[np.uint8]:
         try:
             page: Any = self._pdf[index]
         except self._library.PdfiumError as error:
             raise InputError(f"{self._place(index)} is corrupt") from error
         try:
             scale = self._scale_for(page.get_size(), index)
-            bitmap = page.render(scale=scale, rotation=0)
-            image: NDArray[np.uint8] = bitmap.to_numpy()
-            bitmap.close()  # The pixels are the array's own buffer and stay.
+            canvas: list[NDArray[np.uint8]] = []
+
+            def bitmap_of(width: int, height: int, format: int, rev_byteorder: bool) -> Any:  # noqa: A002 - its name
+                canvas.append(new(height, width))
+                memory = (ctypes.c_ubyte * canvas[0].size).from_buffer(canvas[0].data)
+                return self._library.PdfBitmap.new_native(width, height, format, rev_byteorder, buffer=memory)
+
+            page.render(scale=scale, rotation=0, bitmap_maker=bitmap_of).close()
         finally:
             page.close()
-        return np.ascontiguousarray(image)
+        return canvas[0]
 
     def pixels(self) -> tuple[int, ...] | None:
         if self.count > _MEASURED_PAGES:
@@ -90,7 +110,7 @@ class PdfDocument:
         if scale is None:
             limit = f"what PDFium can draw, {self._max_pixels:,} pixels"
             if self._max_pixels < _BITMAP_PIXELS:
-                limit = f"the limit of {self._max_pixels:,} pixels; raise max_page_pixels if the file can be trusted"
+                limit = f"the limit of {self._max_pixels:,} pixels; {advice('max_page_pixels')}"
             raise InputError(
                 f"{self._place(index)} measures {width:g} x {height:g} points: even at {MIN_SCALE * POINTS_PER_INCH:g} "
                 f"dpi that is over {limit}"
