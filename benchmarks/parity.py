@@ -4,7 +4,8 @@
 
 `--peers-scripts` holds `run_paddleocr.py`, `compare_text.py` and `bench_list.txt`; `--peers-env` is what their setup
 made. Both run in the peers' own environment and unchanged; docfleet runs here, in a process of its own per variant.
-Every variant uses the reference's settings: no line orientation, detection at native size, every line kept.
+Every variant uses the settings of the reference's runner: pages and lines as they lie, detection at native size, every
+line kept.
 
 `bf16` needs a CPU that has it. On any other, `--rounded DIR` adds the variant "bf16 by rounding": folders DIR/<model>
 made by round_to_bf16.py, which compute as such a CPU does.
@@ -51,7 +52,8 @@ def run_ours(pages: list[Path], output: Path, arguments: list[str]) -> str | Non
     """Our output; None, or why the variant cannot run on this machine."""
     inputs = [part for page in pages for part in ("-i", str(page))]
     done = subprocess.run(
-        [sys.executable, "-m", "docfleet", "ocr", *inputs, "--save_path", str(output), "--print", "none",
+        [sys.executable, "-m", "docfleet", "ocr", *inputs, "--save_path", str(output), "--save", "json",
+         "--print", "none", "--use_doc_orientation_classify", "False", "--use_doc_unwarping", "False",
          "--use_textline_orientation", "False", *arguments],
         capture_output=True, text=True, check=False,
     )  # fmt: skip

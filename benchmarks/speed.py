@@ -29,11 +29,15 @@ def contenders(args: argparse.Namespace) -> dict[str, list[str]]:
     python = str(args.peers_env / "venv-paddleocr/bin/python")
     listing = str(args.peers_scripts / "bench_list.txt")
     peers = ["--peers", str(args.peers_env), "--input", listing, "--root", str(args.corpus), "--output", "OUTPUT"]
+    steps = "True" if args.preprocessing else "False"
+    if args.preprocessing:
+        peers += ["--orientation", "--unwarping"]
     lines = Path(listing).read_text(encoding="utf-8").splitlines()
     names = [line for line in lines if line.strip() and not line.startswith("#")]
     pages = [part for name in names for part in ("-i", f"{args.corpus}/{name}")]
-    ours = [sys.executable, "-m", "docfleet", "ocr", *pages, "--save_path", "OUTPUT", "--print", "none",
-            "--device", "cpu", "--use_textline_orientation", "False", "--precision", "fp32"]  # fmt: skip
+    ours = [sys.executable, "-m", "docfleet", "ocr", *pages, "--save_path", "OUTPUT", "--save", "json",
+            "--print", "none", "--device", "cpu", "--use_textline_orientation", "False", "--precision", "fp32",
+            "--use_doc_orientation_classify", steps, "--use_doc_unwarping", steps]  # fmt: skip
     single, several = (str(args.peers_scripts / name) for name in ("run_paddleocr.py", "run_paddleocr_mp.py"))
     return {
         "PaddleOCR": [python, single, *peers],
@@ -83,6 +87,7 @@ def main() -> int:
     for name in ("peers-scripts", "peers-env", "corpus", "output"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--preprocessing", action="store_true", help="page orientation and unwarping on, on all sides")
     parser.add_argument("--only", nargs="+", help="words that a contender's name must contain one of")
     args = parser.parse_args()
     todo = {

@@ -18,6 +18,9 @@ from docfleet import PaddleOCR
 
 STAGES = {
     "read and decode": ("reader.py", "read"),
+    "find which way up": ("page_orientation.py", "angles"),
+    "make flat": ("unwarping.py", "unwarp"),
+    "- of which sampling": ("unwarping.py", "sample"),
     "detect": ("detection.py", "detect"),
     "- of which finding quads": ("db.py", "find_quads"),
     "sort": ("quads.py", "sort_quads"),
@@ -38,12 +41,14 @@ def main() -> int:
     parser.add_argument("--corpus", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--engine", default="openvino")
+    parser.add_argument("--preprocessing", action="store_true", help="turn pages upright and make them flat first")
     args = parser.parse_args()
     lines = args.list.read_text(encoding="utf-8").splitlines()
     pages = [args.corpus / line for line in lines if line.strip() and not line.startswith("#")]
     with PaddleOCR(
-        device="cpu", executor="serial", cpu_threads=args.threads, engine=args.engine, precision="fp32"
-    ) as ocr:
+        device="cpu", executor="serial", cpu_threads=args.threads, engine=args.engine, precision="fp32",
+        use_doc_orientation_classify=args.preprocessing, use_doc_unwarping=args.preprocessing,
+    ) as ocr:  # fmt: skip
         profile = cProfile.Profile()
         profile.enable()
         results = ocr.predict(pages)

@@ -21,6 +21,8 @@ class Options:
     shape: tuple[int, int, int] | None = option(help="C H W", length=3)
     kind: str | None = option(help="which", choices=("small", "large"))
     secret: str | None = option(help="Python only", cli=False)
+    anything: Any = option(help="of whatever kind", flag=object)
+    half: Any = option(help="a number, or more in Python", flag=float)
 
 
 def call(*arguments: str) -> tuple[dict[str, Any], Result]:
@@ -50,6 +52,22 @@ def test_dashes_and_underscores_are_alike() -> None:
 
 def test_options_of_several_values() -> None:
     assert call("--shape", "3", "48", "320")[0] == {"shape": (3, 48, 320)}
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        ("0.5", 0.5), ("[1, 2]", [1, 2]), ('{"a": null}', {"a": None}), ("true", True), ("True", "True"),
+        ("no", "no"), ("a/b.yaml", "a/b.yaml"), ('"0.5"', "0.5"), ("", ""),
+    ],
+)  # fmt: skip
+def test_flags_of_any_kind_are_json_or_text(word: str, value: Any) -> None:
+    assert call("--anything", word)[0] == {"anything": value}
+
+
+def test_a_flag_may_take_less_than_python() -> None:
+    assert call("--half", "0.5")[0] == {"half": 0.5}
+    assert call("--half", "[1]")[1].exit_code == 2
 
 
 def test_what_is_not_typed_is_not_given() -> None:

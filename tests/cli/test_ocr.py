@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,8 @@ import pytest
 
 pytestmark = pytest.mark.weights
 
-TINY = ["--text_detection_model_name", "PP-OCRv6_tiny_det", "--text_recognition_model_name", "PP-OCRv6_tiny_rec"]
+TINY = ["--text_detection_model_name", "PP-OCRv6_tiny_det", "--text_recognition_model_name", "PP-OCRv6_tiny_rec",
+        "--use_doc_orientation_classify", "False", "--use_doc_unwarping", "False"]  # fmt: skip
 
 
 @pytest.fixture
@@ -45,7 +47,14 @@ def test_text_on_stdout_messages_on_stderr_json_in_the_folder(pages: Path, tmp_p
     assert done.returncode == 0, done.stderr
     assert done.stdout == "first page\nlast page\n"
     assert "2 pages read, 0 failed" in done.stderr
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a_res.json", "c_res.json"]
+    names = ["a_ocr_res_img.png", "a_res.json", "c_ocr_res_img.png", "c_res.json"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
+
+
+def test_only_what_is_asked_for_is_saved(pages: Path, tmp_path: Path) -> None:
+    done = ocr("-i", pages / "a.png", "--save_path", tmp_path / "out", "--save", "json", "--print", "none")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a_res.json"]
 
 
 def test_a_bad_page_is_named_and_gives_status_1(pages: Path) -> None:
@@ -55,6 +64,19 @@ def test_a_bad_page_is_named_and_gives_status_1(pages: Path) -> None:
     [line] = [line for line in done.stderr.splitlines() if line.startswith("docfleet: input:")]
     assert "b.png" in line
     assert "2 pages read, 1 failed" in done.stderr
+
+
+def test_standard_input(pages: Path, tmp_path: Path) -> None:
+    done = ocr("-i", "-", "--save_path", tmp_path / "out", shell=f"< {shlex.quote(str(pages / 'a.png'))}")
+    assert (done.returncode, done.stdout) == (0, "first page\n")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["stdin_res.json"]
+    assert json.loads((tmp_path / "out" / "stdin_res.json").read_text())["input_path"] == "stdin"
+
+
+def test_standard_input_that_is_no_document() -> None:
+    done = ocr("-i", "-", shell="< /dev/null")
+    assert done.returncode == 1
+    assert "docfleet: input: stdin: the file is empty" in done.stderr
 
 
 def test_several_instances_from_the_command_line(pages: Path) -> None:
@@ -104,7 +126,7 @@ def test_without_stderr_it_works(pages: Path) -> None:
         (["--device", ""], "unknown device ''"),
         (["--device", "gpu:63"], "gpu:63 is not there"),
         (["--text_det_input_shape", "1", "640", "640"], "input_shape"),
-        (["--doc_unwarping_model_dir", "x"], "not in this version"),
+        (["--save", "html", "--save_path", "out"], "'html' is not one of json, img"),
         (["--use_tensorrt", "True", "--engine", "openvino"], "cannot run engine"),
     ],
 )

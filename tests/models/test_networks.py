@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -10,9 +12,11 @@ from docfleet.engines.base import EngineOptions, open_session
 from docfleet.models.crops import crop_quads
 from docfleet.models.detection import DetectionParams, TextDetector
 from docfleet.models.orientation import OrientationClassifier
+from docfleet.models.page_orientation import PageOrientation
 from docfleet.models.quads import sort_quads
 from docfleet.models.recognition import TextRecognizer
-from docfleet.models.rotate import rotate_image
+from docfleet.models.rotate import rotate_image, turn_upright
+from docfleet.models.unwarping import Unwarper
 from docfleet.models.words import word_regions
 from docfleet.weights import Store, builtin_registry
 
@@ -147,3 +151,60 @@ def test_upside_down_lines_are_noticed(engine):
     assert [each.index for each in found] == [0, 0, 0, 1, 1, 1]
     assert [each.label for each in found[2:4]] == ["0_degree", "180_degree"]
     assert found[4:] == classifier.classify(turned[1:])
+
+
+PAGES = Path(__file__).parents[2] / "examples" / "pages"
+
+
+@pytest.fixture(scope="module", params=["openvino", "onnxruntime"])
+def pages(request) -> PageOrientation:
+    files = Store().locate("PP-LCNet_x1_0_doc_ori")
+    return PageOrientation(open_session(files.onnx, EngineOptions(engine=request.param)), files)
+
+
+@pytest.mark.parametrize("name", ["en.png", "zh.png"])
+def test_the_four_orientations_of_a_page(pages, name):
+    page = cv2.imread(str(PAGES / name))
+    # Turned clockwise by as many degrees, as np.rot90 with a negative count does it.
+    found = pages.angles([np.ascontiguousarray(np.rot90(page, -quarters)) for quarters in range(4)])
+    assert found == [0, 90, 180, 270]
+    assert np.array_equal(turn_upright(np.ascontiguousarray(np.rot90(page, -1)), found[1]), page)
+
+
+def test_a_page_whose_middle_is_blank(pages):
+    """The reference leaves such a page as it lies: all that it looks at is white."""
+    page = np.full((1400, 1000, 3), 255, np.uint8)
+    page[60:320, 60:928] = cv2.imread(str(PAGES / "en.png"))[110:370]
+    assert pages.angles([np.ascontiguousarray(np.rot90(page, -quarters)) for quarters in range(4)]) == [0, 90, 180, 270]
+
+
+def unwarper(engine: str, **options) -> Unwarper:
+    files = Store().locate("UVDoc")
+    return Unwarper(open_session(files.onnx, EngineOptions(engine=engine, **options)), files)
+
+
+def evenness(page: np.ndarray) -> float:
+    """How much rows of pixels differ from each other: where lines of text run level, those between them are empty."""
+    gray = cv2.cvtColor(page, cv2.COLOR_BGR2GRAY).astype(float)
+    height, width = gray.shape
+    ink = np.maximum(cv2.blur(gray, (41, 41)) - gray, 0)
+    return float(ink[int(0.15 * height) : int(0.4 * height), int(0.2 * width) : int(0.75 * width)].mean(axis=1).std())
+
+
+def test_a_bent_page_is_made_flat():
+    photo = cv2.imread(str(PAGES / "warped.jpg"))
+    flat = unwarper("openvino").unwarp(photo)
+    assert flat.image.shape == photo.shape
+    assert evenness(flat.image) > 2 * evenness(photo)
+    assert flat.grid is not None
+    # The desk around the sheet is gone: all that is left comes from within.
+    assert flat.grid[..., 0].min() > 0
+    assert flat.grid[..., 0].max() < photo.shape[1]
+
+
+def test_engines_and_threads_make_the_same_page_flat():
+    photo = cv2.imread(str(PAGES / "warped.jpg"))
+    one, two = (unwarper("openvino", threads=threads).unwarp(photo) for threads in (1, 2))
+    assert one.image.tobytes() == two.image.tobytes()
+    other = unwarper("onnxruntime").unwarp(photo)
+    assert np.abs(one.grid - other.grid).max() < 1  # the last digit of half precision is up to half a pixel here

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from docfleet.models.rotate import rotate_image
+from docfleet.models.rotate import rotate_image, turn_upright
 
 IMAGE = np.random.default_rng(0).integers(1, 256, (5, 8, 3), dtype=np.uint8)
 
@@ -35,3 +35,10 @@ def test_no_turn_is_the_image_itself():
 def test_range(angle):
     with pytest.raises(ValueError, match="0 up to, not including, 360"):
         rotate_image(IMAGE, angle)
+
+
+@pytest.mark.parametrize("quarters", range(4))
+def test_pages_lose_nothing(quarters):
+    turned = turn_upright(IMAGE, 90 * quarters)
+    np.testing.assert_array_equal(turned, np.rot90(IMAGE, quarters))
+    assert turned.flags.c_contiguous

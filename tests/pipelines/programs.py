@@ -29,6 +29,8 @@ TINY: dict[str, Any] = {
     "device": "cpu",
     "text_detection_model_name": "PP-OCRv6_tiny_det",
     "text_recognition_model_name": "PP-OCRv6_tiny_rec",
+    "use_doc_orientation_classify": False,
+    "use_doc_unwarping": False,
 }
 TWO: dict[str, Any] = {**TINY, "instances_per_device": 2}
 LIMIT_S = 120

@@ -30,7 +30,7 @@ def test_the_table_names_what_there_is(entry) -> None:
 
 
 def test_names_are_listed_class_names_first() -> None:
-    assert known_names() == ["PaddleOCR", "ocr"]
+    assert known_names() == ["PaddleOCR", "DocPreprocessor", "ocr", "doc_preprocessor"]
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_names_are_listed_class_names_first() -> None:
     [
         ("PadleOCR", "there is no pipeline 'PadleOCR' in this version; did you mean PaddleOCR?"),
         ("orc", "did you mean PaddleOCR?"),
-        ("PPStructureV3", "there is PaddleOCR, ocr"),
+        ("PPStructureV3", "there is PaddleOCR, DocPreprocessor, ocr, doc_preprocessor"),
         ("", "there is no pipeline ''"),
     ],
 )

@@ -22,7 +22,8 @@ from docfleet.errors import ClosedError
 warnings.simplefilter("ignore", DeprecationWarning)  # forking a process with threads is what this is about
 page = np.full((64, 200, 3), 255, np.uint8)
 pipeline = PaddleOCR(device="cpu", engine=sys.argv[1], executor=sys.argv[2], cpu_threads=2,
-                     text_detection_model_name="PP-OCRv6_tiny_det", text_recognition_model_name="PP-OCRv6_tiny_rec")
+                     text_detection_model_name="PP-OCRv6_tiny_det", text_recognition_model_name="PP-OCRv6_tiny_rec",
+                     use_doc_orientation_classify=False, use_doc_unwarping=False)
 pipeline.predict(page)
 child = os.fork()
 if not child:

@@ -1,6 +1,7 @@
 """The JSON of OCR against the reference's contract: keys and their order, types, shapes.
 
-The expectations are written from what PaddleOCR 3.7 puts out for the same kinds of page, not from our own output.
+The expectations are written from what PaddleOCR 3.7 puts out for the same kinds of page, not from our own output. Pages
+are read as they lie here; `test_ocr_preprocessing.py` turns and flattens them first.
 """
 
 from __future__ import annotations
@@ -79,7 +80,9 @@ def blank_page() -> NDArray[np.uint8]:
 
 @pytest.fixture(scope="module")
 def ocr() -> Iterator[PaddleOCR]:
-    with PaddleOCR(device="cpu", precision="fp32") as pipeline:
+    with PaddleOCR(
+        device="cpu", precision="fp32", use_doc_orientation_classify=False, use_doc_unwarping=False
+    ) as pipeline:
         yield pipeline
 
 

@@ -142,3 +142,10 @@ def test_a_method_takes_the_options_by_name_only() -> None:
 def test_an_argument_given_twice_is_refused() -> None:
     with pytest.raises(TypeError, match="got 'input' twice"):
         PaddleOCR.predict(object(), "a.png", input="b.png")  # type: ignore[arg-type, misc]
+
+
+def test_secrets_are_not_printed() -> None:
+    options = parse(OCROptions, {"pdf_password": "geheim", "pdf_dpi": 100})
+    assert "geheim" not in repr(options)
+    assert "pdf_dpi=100" in repr(options)
+    assert options.pdf_password == "geheim"

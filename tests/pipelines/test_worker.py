@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,20 +10,27 @@ from typing import Any
 import numpy as np
 import pytest
 
-import docfleet.pipelines.ocr.stages as ocr_stages
-from docfleet.documents.pages import Page
+import docfleet.pipelines.networks as networks
+from docfleet.documents.pages import Limits, Page
 from docfleet.documents.reader import Reader
 from docfleet.engines.base import EngineOptions, Session, open_session
 from docfleet.errors import InputError, WeightsError
 from docfleet.fleet.devices import Slot
 from docfleet.fleet.tasks import Expanded, Task
+from docfleet.pipelines.networks import ModelRef
 from docfleet.pipelines.ocr.options import OCROptions
-from docfleet.pipelines.ocr.plan import ModelRef, resolve
+from docfleet.pipelines.ocr.plan import resolve
+from docfleet.pipelines.ocr.stages import OCRStages
 from docfleet.pipelines.options import parse
 from docfleet.pipelines.worker import PageItem, PageWorker, worker_spec
 from docfleet.weights import NullProgress, Store
 
-TINY = {"text_detection_model_name": "PP-OCRv6_tiny_det", "text_recognition_model_name": "PP-OCRv6_tiny_rec"}
+AS_IT_LIES: dict[str, Any] = {"use_doc_orientation_classify": False, "use_doc_unwarping": False}
+TINY: dict[str, Any] = {
+    "text_detection_model_name": "PP-OCRv6_tiny_det",
+    "text_recognition_model_name": "PP-OCRv6_tiny_rec",
+    **AS_IT_LIES,
+}
 
 
 class Noting:
@@ -83,6 +91,20 @@ def test_limits_are_options(two_pages: Path, limits: dict[str, int], message: st
     worker.close()
 
 
+def test_options_of_reading_reach_the_reader() -> None:
+    given = {"pdf_dpi": 72.0, "pdf_password": "secret", "allow_private_urls": True, "max_url_redirects": 0}
+    spec = worker_spec("stages", {}, parse(OCROptions, given))
+    assert spec.options["reading"] == {"pdf_dpi": 72.0, "pdf_password": "secret", "allow_private_urls": True}
+    assert spec.options["limits"] == {"max_url_redirects": 0}
+    Reader(Limits(**spec.options["limits"]), **spec.options["reading"]).close()
+    assert worker_spec("stages", {}, parse(OCROptions, {})).options["reading"] == {}
+
+
+def test_every_limit_is_an_option() -> None:
+    options = {field.name for field in dataclasses.fields(OCROptions)}
+    assert {field.name for field in dataclasses.fields(Limits)} <= options
+
+
 @pytest.mark.weights
 def test_sessions_get_the_slots_threads_and_the_cache_and_are_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -93,11 +115,11 @@ def test_sessions_get_the_slots_threads_and_the_cache_and_are_closed(
         opened.append((options, open_session(onnx, options)))
         return opened[-1][1]
 
-    monkeypatch.setattr(ocr_stages, "open_session", noting)
+    monkeypatch.setattr(networks, "open_session", noting)
     monkeypatch.setenv("DOCFLEET_CACHE_HOME", str(tmp_path))
     (tmp_path / "models").symlink_to(Store().root if (Store().root).is_dir() else original_store(monkeypatch))
     plan = resolve(parse(OCROptions, TINY), device_type="cpu", progress=NullProgress())
-    stages = ocr_stages.OCRStages(plan.to_plain(), Slot("cpu", threads=2))
+    stages = OCRStages(plan.to_plain(), Slot("cpu", threads=2))
     assert [options.threads for options, _ in opened] == [2, 2, 2]
     assert {options.cache_dir for options, _ in opened} == {tmp_path / "compiled"}
     stages.close()

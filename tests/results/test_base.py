@@ -28,6 +28,11 @@ def page(input_path: str | None, page_index: int | None = None) -> BaseResult:
         ("a.tar.png", None, "a.tar_res.json"),
         ("no_suffix", None, "no_suffix_res.json"),
         ("文件名-ünï.jpg", None, "文件名-ünï_res.json"),
+        ("https://host/in/photo.jpg", None, "photo_res.json"),
+        ("HTTP://me@host:80/in/thesis.pdf?size=1/2.x#a/b", 3, "thesis_3_res.json"),
+        ("https://host:8080", None, "host_8080_res.json"),
+        ("https://host/?id=7", None, "host_res.json"),
+        ("https://host/in/", None, "in_res.json"),
     ],
 )
 def test_file_names_are_the_references(tmp_path: Path, input_path: str, page_index: int | None, name: str) -> None:

@@ -5,6 +5,7 @@ OCROptions --flags_of--> [--text_det_thresh NUMBER, ...] --click--> {"text_det_t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -31,7 +32,23 @@ class Boolean(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # gener
         return known
 
 
-TYPES: dict[type, Any] = {bool: Boolean(), int: click.INT, float: click.FLOAT, str: click.STRING}
+class Literal(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic since click 8.5
+    """A list, an object, a number, true or false as JSON writes them; anything else is text."""
+
+    name = "json"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+
+
+TYPES: dict[type, Any] = {
+    bool: Boolean(), int: click.INT, float: click.FLOAT, str: click.STRING, object: Literal(),
+}  # fmt: skip
 
 CONTEXT = {
     "help_option_names": ["-h", "--help"],
@@ -57,15 +74,16 @@ def flags_of(options: type) -> Callable[[click.Command], click.Command]:
 
 def _flag(field: OptionField, name: str, *, hidden: bool = False) -> click.Option:
     info = field.info
-    kind: Any = click.Choice(info.choices) if info.choices else TYPES[field.type]
+    taken = info.flag or field.type
+    kind: Any = click.Choice(info.choices) if info.choices else TYPES[taken]
     return click.Option(
         [f"--{name}"], type=kind, nargs=info.length or 1, default=None, help=info.help, hidden=hidden,
-        metavar=None if info.choices else _METAVARS[field.type],
+        metavar=None if info.choices else _METAVARS[taken],
         deprecated=False if name == field.name else f"it is now called --{field.name}",
     )  # fmt: skip
 
 
-_METAVARS = {bool: "True|False", int: "N", float: "NUMBER", str: "TEXT"}
+_METAVARS = {bool: "True|False", int: "N", float: "NUMBER", str: "TEXT", object: "JSON|TEXT"}
 
 
 def given(values: dict[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from docfleet.errors import DocfleetError, OutputError
 
 COMMANDS = {
     "ocr": ("docfleet.cli.ocr:command", "Read the text of images and PDFs."),
+    "doc_preprocessor": ("docfleet.cli.doc_preprocessor:command", "Turn pages upright and make photos of pages flat."),
     "run": ("docfleet.cli.run:command", "Run a pipeline over a folder: a job that can be killed and resumed."),
     "status": ("docfleet.cli.status:command", "Show how the job of an output folder stands, running or dead."),
     "doctor": ("docfleet.cli.doctor:command", "Tell what a person should know before a long job."),

@@ -1,6 +1,7 @@
 """`docfleet run`: the batch job. Its own flags, and those of the pipeline that `--pipeline` names.
 
 --pipeline PaddleOCR --lang en ...  --RunCommand-->  job flags + flags_of(OCROptions)
+--pipeline X --provider paddleocr   --RunCommand-->  job flags + flags_of(what the installed PaddleOCR's X takes)
 --options FILE (YAML, JSON) <-- overruled by flags --parse--> OCROptions, JobOptions --> docfleet.batch.run
 """
 
@@ -22,7 +23,8 @@ from click.core import ParameterSource
 
 from docfleet.cli.flags import CONTEXT, flags_of, given
 from docfleet.errors import UsageError
-from docfleet.pipelines.catalog import Entry, find, known_names
+from docfleet.integrations.providers import PROVIDERS, find
+from docfleet.pipelines.catalog import Entry, known_names
 from docfleet.pipelines.options import parse
 
 if TYPE_CHECKING:
@@ -60,7 +62,8 @@ class RunCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         name = _value_of("pipeline", args)
         if name is not None:
-            ctx.meta[_FLAGS] = _pipeline_flags(find(name), {param.name for param in self.params})
+            entry = find(name, _value_of("provider", args) or "auto")
+            ctx.meta[_FLAGS] = _pipeline_flags(entry, {param.name for param in self.params})
         return super().parse_args(ctx, args)
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
@@ -86,7 +89,10 @@ def _pipeline_flags(entry: Entry, taken: set[str | None]) -> list[click.Paramete
 
 @click.command(name="run", cls=RunCommand, context_settings=CONTEXT)
 @click.option("--pipeline", required=True, metavar="NAME",
-              help=f"what to run: {', '.join(known_names())}, or module:Class; its options are flags too")  # fmt: skip
+              help=f"what to run: {', '.join(known_names())}, a class of an installed PaddleOCR, or module:Class;"
+              " its options are flags too")  # fmt: skip
+@click.option("--provider", type=click.Choice(PROVIDERS), default="auto", show_default=True,
+              help="whose pipeline: docfleet's, an installed PaddleOCR's, or docfleet's where it has one")  # fmt: skip
 @click.option("--input_dir", metavar="FOLDER", help="where the documents are")
 @click.option("--input_list", metavar="FILE",
               help="do the files that FILE names, a path a line, relative to the input folder; - is stdin")  # fmt: skip
@@ -95,7 +101,8 @@ def _pipeline_flags(entry: Entry, taken: set[str | None]) -> list[click.Paramete
               " depth; a folder that matches is walked")  # fmt: skip
 @click.option("--output_dir", default="output", show_default=True, metavar="FOLDER", help="where results go")
 @click.option("--save", default="json", show_default=True, metavar="KINDS",
-              help="what is saved of each page, commas between: json, txt; jsonl is one aggregated output")  # fmt: skip
+              help="what is saved of each page, commas between: json, txt, of PaddleOCR's pipelines also img, html,"
+              " xlsx, markdown, word, latex; jsonl is one aggregated output")  # fmt: skip
 @click.option("--pages", metavar="PAGES", help="which pages of documents, as 1-5,9,20- (default: all)")
 @click.option("--limit", type=click.IntRange(1, _MOST), metavar="N", help="do the first N documents and no more")
 @click.option(
@@ -123,7 +130,7 @@ def _pipeline_flags(entry: Entry, taken: set[str | None]) -> list[click.Paramete
               help="drawn on a terminal, as lines, or not at all")  # fmt: skip
 @click.option("--quiet", is_flag=True, help="say only what went wrong")
 @click.option("--log_file", metavar="FILE", help="also append what happens to FILE, with times")
-def command(pipeline: str, **flags: Any) -> int:
+def command(pipeline: str, provider: str, **flags: Any) -> int:
     """Run a pipeline over a folder as a batch job.
 
     Kill it at any moment and give the same command again: it goes on, page by page. Results go to the output folder
@@ -134,7 +141,7 @@ def command(pipeline: str, **flags: Any) -> int:
     is writing to the folder; 3 nothing could start; 4 could not go on, or is inconsistent; 130 interrupted, 143
     terminated.
     """
-    entry = find(pipeline)
+    entry = find(pipeline, provider)
     options = _pipeline_options(entry, flags)
     job = _job_options(flags)
     with _logging(flags["log_file"]):

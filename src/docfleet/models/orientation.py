@@ -25,6 +25,9 @@ from docfleet.models.normalize import Normalization
 Image = NDArray[np.uint8]
 Step = Callable[[Image], Image]
 
+_LONGEST_STRIP = 16
+"""How many times as long as wide the part of an image is that gets resized by its shorter side."""
+
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
@@ -83,7 +86,16 @@ class OrientationClassifier:
 
         Raises WeightsError if network and labels do not belong together.
         """
-        found: list[Orientation] = []
+        return [self.best(row) for row in self.probabilities(images)]
+
+    def best(self, row: NDArray[np.float32]) -> Orientation:
+        """The most probable label of a row of `probabilities`."""
+        index = int(row.argmax())
+        return Orientation(index, self._labels[index], round(float(row[index]), 5))
+
+    def probabilities(self, images: Sequence[Image]) -> NDArray[np.float32]:
+        """How probable each label is for each image, (n, labels). Raises as `classify`."""
+        rows: list[NDArray[np.float32]] = []
         batches = run_batches(self._session, images, shape=(3, *self._shape), fill=self._fill, size=self._batch_size)
         for _, probabilities in batches:
             if probabilities.shape[-1] != len(self._labels):
@@ -92,10 +104,8 @@ class OrientationClassifier:
                     f"label_list has {len(self._labels)} labels where the network knows {probabilities.shape[-1]}: "
                     "take both from the same release",
                 )
-            for row in probabilities:
-                index = int(row.argmax())
-                found.append(Orientation(index, self._labels[index], round(float(row[index]), 5)))
-        return found
+            rows.extend(probabilities)
+        return np.stack(rows) if rows else np.empty((0, len(self._labels)), np.float32)
 
     def _fill(self, image: Image, row: NDArray[np.float32]) -> None:
         for step in self._steps:
@@ -146,6 +156,7 @@ def _resize_image(parameters: Mapping[str, Any]) -> tuple[Step, tuple[int, int] 
     if short := parameters.get("resize_short"):
 
         def shorter(image: Image) -> Image:
+            image = _middle(image)
             height, width = image.shape[:2]
             scale = short / min(height, width)
             return np.asarray(cv2.resize(image, (round(width * scale), round(height * scale))), np.uint8)
@@ -153,6 +164,14 @@ def _resize_image(parameters: Mapping[str, Any]) -> tuple[Step, tuple[int, int] 
         return shorter, None
     height, width = _pair(parameters["size"])
     return (lambda image: np.asarray(cv2.resize(image, (width, height)), np.uint8)), (height, width)
+
+
+def _middle(image: Image) -> Image:
+    """A strip cut to its middle: enlarged as a whole, one of 1 x 20,000 pixels would take 4 GB, and a crop follows."""
+    height, width = image.shape[:2]
+    longest = _LONGEST_STRIP * min(height, width)
+    top, left = max(height - longest, 0) // 2, max(width - longest, 0) // 2
+    return image[top : top + longest, left : left + longest]
 
 
 def _centre_crop(shape: tuple[int, int]) -> Step:

@@ -48,6 +48,12 @@ CATALOG = (
         pipeline="docfleet.pipelines.ocr.pipeline:PaddleOCR",
         options="docfleet.pipelines.ocr.options:OCROptions",
     ),
+    Entry(
+        class_name="DocPreprocessor",
+        command="doc_preprocessor",
+        pipeline="docfleet.pipelines.doc_preprocessor.pipeline:DocPreprocessor",
+        options="docfleet.pipelines.doc_preprocessor.options:DocPreprocessorOptions",
+    ),
 )
 
 
@@ -58,13 +64,22 @@ def find(name: str) -> Entry:
     """
     if ":" in name:
         return _own(name)
-    names = {key.lower(): entry for entry in CATALOG for key in (entry.class_name, entry.command)}
-    found = names.get(name.lower().replace("-", "_"))
+    found = known(name)
     if found is not None:
         return found
+    names = _names()
     close = difflib.get_close_matches(name.lower(), names, n=1)
     hint = f"did you mean {names[close[0]].class_name}?" if close else f"there is {', '.join(known_names())}"
     raise UsageError(f"there is no pipeline {name!r} in this version; {hint}")
+
+
+def known(name: str) -> Entry | None:
+    """The pipeline of the table with that class name or sub-command, if there is one."""
+    return _names().get(name.lower().replace("-", "_"))
+
+
+def _names() -> dict[str, Entry]:
+    return {key.lower(): entry for entry in CATALOG for key in (entry.class_name, entry.command)}
 
 
 def _own(path: str) -> Entry:

@@ -56,12 +56,39 @@ class CommonOptions:
     )
     max_document_pages: int | None = option(help="pages over which a document is refused (default 100000)", minimum=1)
     max_file_bytes: int | None = option(help="size over which a file is refused (default 2 GiB)", minimum=1)
+    max_decode_bytes: int | None = option(
+        help="memory over which a page is refused while it is decoded (default 900000000)", minimum=1
+    )
+    max_decode_seconds: int | None = option(
+        help="CPU seconds over which a page is refused while it is decoded (default 10)", minimum=1
+    )
+    pdf_password: str | None = option(help="password of PDFs that want one", secret=True)
+    allow_private_urls: bool | None = option(
+        help="fetch from private networks too where URLs come in a list, or through redirects (default False)"
+    )
+    max_url_bytes: int | None = option(help="size over which a download is refused (default 256 MiB)", minimum=1)
+    max_url_seconds: float | None = option(help="time over which a download is given up (default 60)", minimum=1)
+    max_url_redirects: int | None = option(help="redirects that a URL may make (default 5)", minimum=0)
     use_tensorrt: bool | None = option(help="run through ONNX Runtime's TensorRT provider (GPUs only)")
     enable_hpi: bool | None = option(help="accepted for compatibility, has no effect")
     enable_mkldnn: bool | None = option(help="accepted for compatibility, has no effect")
     mkldnn_cache_capacity: int | None = option(help="accepted for compatibility, has no effect")
     enable_cinn: bool | None = option(help="accepted for compatibility, has no effect")
     paddlex_config: Any = option(help="not supported: give the options themselves", cli=False)
+
+    def obstacle(self, device_type: str) -> str | None:
+        """Why a device type that is there cannot be used with these options, for a person; None if it can.
+
+        Asked for `auto` alone: a plain installation on a machine that happens to have a GPU works.
+        """
+        from docfleet.engines.onnxruntime import provides
+
+        if provides(device_type):
+            return None
+        return (
+            "the installed ONNX Runtime cannot use them: running on the CPU. For GPUs, replace the package onnxruntime "
+            "by onnxruntime-gpu"
+        )
 
     def check(self) -> None:
         """Refuse what cannot be had and say once what has no effect.
@@ -73,7 +100,8 @@ class CommonOptions:
         if self.paddlex_config is not None:
             raise UsageError(
                 "paddlex_config is not supported: pass its settings as options, for example "
-                "text_det_limit_side_len=960 or text_recognition_model_dir='...'"
+                "text_det_limit_side_len=960 or text_recognition_model_dir='...'; PaddleOCR's own pipelines take it, "
+                "by provider='paddleocr'"
             )
         idle = [name for name in _NO_EFFECT if getattr(self, name) is not None]
         if idle:

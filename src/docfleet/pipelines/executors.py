@@ -30,8 +30,7 @@ class Executor(Protocol):
 def choose_slots(options: CommonOptions) -> list[Slot]:
     """The slots that the options stand for. Raises DeviceError for a device that is not there.
 
-    `auto` takes the GPUs only where the installed ONNX Runtime can run on them, and says so where it cannot: a plain
-    installation on a machine that happens to have a GPU works.
+    `auto` takes the GPUs only where the options say that they can be used, and says so where they cannot.
     """
     sizes: dict[str, Any] = {
         "instances_per_device": options.instances_per_device or 1,
@@ -41,14 +40,13 @@ def choose_slots(options: CommonOptions) -> list[Slot]:
     device = "auto" if options.device is None else options.device
     slots = slots_of(device, **sizes)
     if device == "auto" and slots[0].device_type != "cpu":
-        from docfleet.engines.onnxruntime import provides
-
-        if not provides(slots[0].device_type):
+        obstacle = options.obstacle(slots[0].device_type)
+        if obstacle is not None:
             log.warning(
-                "%d %s found, but the installed ONNX Runtime cannot use them: running on the CPU. "
-                "For GPUs, replace the package onnxruntime by onnxruntime-gpu; device='cpu' silences this",
+                "%d %s found, but %s; device='cpu' silences this",
                 len({slot.device_id for slot in slots}),
                 slots[0].device_type,
+                obstacle,
             )
             return slots_of("cpu", **sizes)
     return slots

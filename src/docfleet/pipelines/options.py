@@ -43,11 +43,16 @@ class OptionInfo:
     """Number of values, for options that take several."""
     cli: bool = True
     """Whether the command line has a flag for it."""
+    flag: type | None = None
+    """What its flag takes, where that is less than what Python takes."""
 
 
-def option(default: Any = None, *, help: str, **info: Any) -> Any:  # noqa: A002 - the field's usual word
-    """A dataclass field that knows how to present itself; keywords as the fields of `OptionInfo`."""
-    return dataclasses.field(default=default, metadata={"option": OptionInfo(help=help, **info)})
+def option(default: Any = None, *, help: str, secret: bool = False, **info: Any) -> Any:  # noqa: A002 - the usual word
+    """A dataclass field that knows how to present itself; keywords as the fields of `OptionInfo`.
+
+    `secret`: left out when the options are printed.
+    """
+    return dataclasses.field(default=default, repr=not secret, metadata={"option": OptionInfo(help=help, **info)})
 
 
 @dataclass(frozen=True, slots=True)

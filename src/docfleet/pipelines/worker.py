@@ -89,7 +89,7 @@ def build(options: Mapping[str, Any], slot: Slot) -> PageWorker:
         cv2.setNumThreads(slot.threads)
     module, _, attr = options["stages"].partition(":")
     stages: Stages = getattr(importlib.import_module(module), attr)(options["plan"], slot)
-    reader = Reader(Limits(**options["limits"]), pdf_dpi=options["pdf_dpi"])
+    reader = Reader(Limits(**options["limits"]), **options["reading"])
     return PageWorker(stages, reader)
 
 
@@ -99,9 +99,14 @@ def worker_spec(stages: str, plan: Mapping[str, Any], options: CommonOptions) ->
 
 
 def reading_options(options: CommonOptions) -> dict[str, Any]:
-    """What decides how a document is read, as plain values."""
-    limits = {name: getattr(options, name) for name in _LIMITS if getattr(options, name) is not None}
-    return {"limits": limits, "pdf_dpi": 144.0 if options.pdf_dpi is None else options.pdf_dpi}
+    """What decides how a document is read, as plain values: `limits`, and `reading` for what else a reader takes."""
+
+    def given(names: Sequence[str]) -> dict[str, Any]:
+        return {name: value for name in names if (value := getattr(options, name)) is not None}
+
+    return {"limits": given(_LIMITS), "reading": given(_READING)}
 
 
+# Options of the same name; what is not given is the reader's to decide.
 _LIMITS = tuple(field.name for field in dataclasses.fields(Limits))
+_READING = ("pdf_dpi", "pdf_password", "allow_private_urls")

@@ -12,14 +12,32 @@ import json
 import mimetypes
 import os
 import random
+import re
 import secrets
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 from docfleet.results.plain import to_plain
+
+_URL = re.compile(r"https?://(?:[^/?#]*@)?(?P<host>[^/?#]*)(?P<path>[^?#]*)", re.IGNORECASE)
+
+
+class Artefact(NamedTuple):
+    """A file that a result can become, apart from the place and the name that it gets."""
+
+    key: str
+    """What stands in its name after the page's, as `res`; may be empty."""
+    suffix: str
+    """With the dot."""
+    data: bytes
+
+    @property
+    def tail(self) -> str:
+        """What is appended to the page's name: `_res.json`, or `.md` without a key."""
+        return f"_{self.key}{self.suffix}" if self.key else self.suffix
 
 
 class BaseResult(dict[str, Any]):
@@ -31,6 +49,9 @@ class BaseResult(dict[str, Any]):
 
     json_keys: ClassVar[tuple[str, ...]] = ("input_path", "page_index")
     """Keys that go into the JSON, in this order, where the result has them."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("json",)
+    """What such a result can be saved as; see `artefacts`."""
 
     _save_as: str | None = None
 
@@ -55,7 +76,12 @@ class BaseResult(dict[str, Any]):
         return {"res": self._json_document()}
 
     def _json_document(self) -> dict[str, Any]:
-        return {key: to_plain(self[key]) for key in self.json_keys if key in self}
+        values = self._json_values()
+        return {key: to_plain(values[key]) for key in self.json_keys if key in values}
+
+    def _json_values(self) -> Mapping[str, Any]:
+        """What `json_keys` are looked up in; a result within this one stands there as its own JSON."""
+        return self
 
     def print(self, json_format: bool = True, indent: int = 4, ensure_ascii: bool = False) -> None:
         """Print the JSON of this result on standard output; with `json_format=False` on a single line."""
@@ -71,6 +97,17 @@ class BaseResult(dict[str, Any]):
             data = json_bytes(document, indent=indent, ensure_ascii=ensure_ascii)
             write_atomically(self.target(save_path, name, ".json"), data)
 
+    def artefacts(self, kind: str) -> Iterator[Artefact]:
+        """The files that this result becomes as one of `kinds`; nothing is written and nothing changes.
+
+        The same bytes and names as by `save_to_json(folder)` and its like, which write them as
+        `<stem>[_<page_index>]_<key><suffix>`. Raises ValueError for a kind that there is not.
+        """
+        if kind != "json":
+            raise ValueError(f"{kind!r} is not one of {', '.join(self.kinds)}")
+        for name, document in self.json.items():
+            yield Artefact(name, ".json", json_bytes(document, indent=4))
+
     def savers(self) -> tuple[Callable[[str | os.PathLike[str]], None], ...]:
         """The writers that `save_all` runs, in order."""
         return (self.save_to_json,)
@@ -84,6 +121,9 @@ class BaseResult(dict[str, Any]):
         """What the reference names this page's files by: `<stem of the input>[_<page_index>]`; made up for an array."""
         if self.input_path is None:
             stem = f"{int(time.time())}_{random.randint(1000, 9999)}"
+        elif found := _URL.match(self.input_path):
+            # `https://host/a.png?size=1/2`: what stands behind the path is no part of a name.
+            stem = Path(found["path"]).stem or found["host"].replace(":", "_")
         else:
             stem = Path(self.input_path).stem
         return stem if self.page_index is None else f"{stem}_{self.page_index}"

@@ -6,18 +6,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from docfleet.pipelines.common import CommonOptions
+from docfleet.pipelines.doc_preprocessor.options import PreprocessingModels, PreprocessingSettings
 from docfleet.pipelines.ocr.languages import VERSIONS
 from docfleet.pipelines.options import option
 
 
 @dataclass(frozen=True, kw_only=True)
-class OCRSettings:
+class OCRSettings(PreprocessingSettings):
     """What may differ from one call of `predict` to the next. None leaves the pipeline's own setting."""
 
-    use_doc_orientation_classify: bool | None = option(
-        help="turn pages upright first (not in this version: only False is accepted)"
-    )
-    use_doc_unwarping: bool | None = option(help="flatten warped pages (not in this version: only False is accepted)")
     use_textline_orientation: bool | None = option(
         help="turn lines that stand on their head (default True)", formerly="use_angle_cls"
     )
@@ -55,13 +52,9 @@ class OCRCall(OCRSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OCROptions(CommonOptions, OCRSettings):
+class OCROptions(PreprocessingModels, CommonOptions, OCRSettings):
     """Keyword arguments of `PaddleOCR`, with the reference's names, meanings and defaults."""
 
-    doc_orientation_classify_model_name: str | None = option(help="not in this version")
-    doc_orientation_classify_model_dir: str | None = option(help="not in this version")
-    doc_unwarping_model_name: str | None = option(help="not in this version")
-    doc_unwarping_model_dir: str | None = option(help="not in this version")
     text_detection_model_name: str | None = option(help="network that finds lines (default PP-OCRv6_small_det)")
     text_detection_model_dir: str | None = option(
         help="folder of that network: inference.onnx and inference.yml", formerly="det_model_dir"

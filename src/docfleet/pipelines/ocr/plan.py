@@ -9,32 +9,28 @@ import dataclasses
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, Self
 
-from docfleet.engines.base import resolve_engine, resolve_precision
-from docfleet.errors import UsageError, WeightsError
+from docfleet.errors import UsageError
 from docfleet.models.detection import DetectionParams
+from docfleet.pipelines.doc_preprocessor import plan as preprocessing
+from docfleet.pipelines.doc_preprocessor.plan import PreprocessingPlan, Steps
+from docfleet.pipelines.networks import ModelRef, Wanted, find, resolve_computing
 from docfleet.pipelines.ocr.languages import ocr_models
 from docfleet.pipelines.ocr.options import OCROptions, OCRSettings
-from docfleet.weights import ModelFolder, Progress, Store, open_model_folder
+from docfleet.weights import Progress
 
 log = logging.getLogger(__name__)
-
-_NOT_YET = (
-    "doc_orientation_classify_model_name",
-    "doc_orientation_classify_model_dir",
-    "doc_unwarping_model_name",
-    "doc_unwarping_model_dir",
-)
 
 TEXTLINE_ORIENTATION = "PP-OCR_mobile_v2.0_textline_cls"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedSettings:
-    """Every setting of `OCRSettings` that reaches a stage, with the reference's defaults filled in."""
+    """Every setting of `OCRSettings`, with the reference's defaults filled in."""
 
+    use_doc_orientation_classify: bool = True
+    use_doc_unwarping: bool = True
     use_textline_orientation: bool = True
     text_det_limit_side_len: int = 64
     text_det_limit_type: Literal["min", "max"] = "min"
@@ -43,6 +39,13 @@ class ResolvedSettings:
     text_det_unclip_ratio: float = 1.5
     text_rec_score_thresh: float = 0.0
     return_word_box: bool = False
+
+    @property
+    def preprocessing(self) -> Steps:
+        """Which steps of preprocessing run."""
+        return Steps(
+            use_doc_orientation_classify=self.use_doc_orientation_classify, use_doc_unwarping=self.use_doc_unwarping
+        )
 
     @property
     def detection(self) -> dict[str, Any]:
@@ -56,58 +59,16 @@ class ResolvedSettings:
         }
 
     def updated(self, settings: OCRSettings) -> Self:
-        """These settings with those of `settings` that are given.
-
-        Raises UsageError for a step that does not exist yet.
-        """
-        for name in ("use_doc_orientation_classify", "use_doc_unwarping"):
-            if getattr(settings, name):
-                raise UsageError(f"{name}=True is not in this version of docfleet: pages are read as they lie")
+        """These settings with those of `settings` that are given."""
         given = {field.name: getattr(settings, field.name) for field in dataclasses.fields(self)}
         return dataclasses.replace(self, **{name: value for name, value in given.items() if value is not None})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """One network that the options ask for: a folder that the user named, or a name to find in the store."""
-
-    role: str
-    name: str
-    """Ignored where a folder is given."""
-    folder: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelRef:
-    """A network by name, folder and content."""
-
-    name: str
-    folder: str | None
-    """The folder that the user named; None for a model of the store."""
-    sha256: str
-
-    @classmethod
-    def of(cls, wanted: Wanted) -> Self:
-        """The network that is wanted, fetched if need be. Raises UsageError, WeightsError."""
-        files = _open(wanted.name, wanted.folder)
-        return cls(name=files.name, folder=wanted.folder, sha256=files.sha256)
-
-    def open(self) -> ModelFolder:
-        """Its verified files. Raises WeightsError if they are gone, or other ones than when the plan was made."""
-        files = _open(self.name, self.folder)
-        if files.sha256 != self.sha256:
-            raise WeightsError(f"{files.onnx} has changed since the pipeline was made; make it anew")
-        return files
-
-
-def _open(name: str, folder: str | None) -> ModelFolder:
-    return Store().locate(name) if folder is None else open_model_folder(Path(folder))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OCRPlan:
     """Everything that decides a page's result, beside the page."""
 
+    preprocessing: PreprocessingPlan
     detection: ModelRef
     recognition: ModelRef
     textline_orientation: ModelRef | None
@@ -122,6 +83,7 @@ class OCRPlan:
 
     def settings_for(self, settings: OCRSettings) -> ResolvedSettings:
         """The settings of one call. Raises UsageError for a step that the pipeline was made without."""
+        self.preprocessing.check(settings)
         if settings.use_textline_orientation and self.textline_orientation is None:
             raise UsageError("this pipeline was made with use_textline_orientation=False and cannot turn lines")
         return self.settings.updated(settings)
@@ -139,7 +101,8 @@ class OCRPlan:
         """The inverse of `to_plain`."""
         values = dict(plain)
         for name in ("detection", "recognition", "textline_orientation"):
-            values[name] = None if values[name] is None else ModelRef(**values[name])
+            values[name] = ModelRef.from_plain(values[name])
+        values["preprocessing"] = PreprocessingPlan.from_plain(values["preprocessing"])
         for name in ("detection_input_shape", "recognition_input_shape"):
             values[name] = None if values[name] is None else tuple(values[name])
         return cls(**{**values, "settings": ResolvedSettings(**values["settings"])})
@@ -156,6 +119,7 @@ def wanted_models(options: OCROptions) -> list[Wanted]:
             log.warning("lang and ocr_version are ignored where names or folders of models are given")
         names = ocr_models(None, None)
     wanted = [
+        *preprocessing.wanted_models(options),
         Wanted(role="text_detection", name=detection[0] or names[0], folder=detection[1]),
         Wanted(role="text_recognition", name=recognition[0] or names[1], folder=recognition[1]),
     ]
@@ -170,18 +134,12 @@ def resolve(options: OCROptions, *, device_type: str, progress: Progress) -> OCR
 
     Raises UsageError, WeightsError, EngineError.
     """
-    for name in _NOT_YET:
-        if getattr(options, name) is not None:
-            raise UsageError(f"{name} is not in this version of docfleet: pages are read as they lie")
     settings = ResolvedSettings().updated(options)
     DetectionParams(**settings.detection, input_shape=options.text_det_input_shape)
-    wanted_engine = "auto" if options.engine is None else options.engine
-    engine = resolve_engine("tensorrt" if options.use_tensorrt else wanted_engine, device_type)
-    precision = resolve_precision(options.precision or "auto", engine, device_type)
-    wanted = wanted_models(options)
-    Store().fetch([one.name for one in wanted if one.folder is None], progress=progress)
-    models = {one.role: ModelRef.of(one) for one in wanted}
+    engine, precision = resolve_computing(options, device_type)
+    models = find(wanted_models(options), progress)
     return OCRPlan(
+        preprocessing=PreprocessingPlan.of(models),
         detection=models["text_detection"],
         recognition=models["text_recognition"],
         textline_orientation=models.get("textline_orientation"),

@@ -1,6 +1,6 @@
 """The stages of OCR over a batch of pages.
 
-      pages --detect--> quads per page --sort, crop--> crops of all pages together
+      pages --preprocess--> upright and flat --detect--> quads per page --sort, crop--> crops of all pages together
       crops --orient--> which may stand on their head --recognise, those both ways--> lines
       lines --per page--> record {dt_polys, rec_texts, rec_scores, rec_polys, rec_boxes, ...}
 
@@ -22,7 +22,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from docfleet.documents.pages import Page
-from docfleet.engines.base import EngineOptions, Session, open_session
 from docfleet.fleet.devices import Slot
 from docfleet.models.crops import crop_quads
 from docfleet.models.detection import DetectionParams, TextDetector
@@ -31,8 +30,9 @@ from docfleet.models.quads import sort_quads
 from docfleet.models.recognition import Recognition, TextRecognizer
 from docfleet.models.rotate import rotate_image
 from docfleet.models.words import word_regions
-from docfleet.pipelines.ocr.plan import ModelRef, OCRPlan, ResolvedSettings
-from docfleet.weights import ModelFolder, default_root
+from docfleet.pipelines.doc_preprocessor.stages import Preprocessed, Preprocessor
+from docfleet.pipelines.networks import Networks
+from docfleet.pipelines.ocr.plan import OCRPlan, ResolvedSettings
 
 CLEARLY_BETTER = 0.1
 """By how much the score of a line read upside down must be higher: a 9 read as a 6 is not, text is."""
@@ -56,34 +56,21 @@ class OCRStages:
     def __init__(self, plan: Mapping[str, Any], slot: Slot) -> None:
         """Load what `plan` (an `OCRPlan` as plain values) names. Raises EngineError, WeightsError."""
         self._plan = OCRPlan.from_plain(plan)
-        self._engine = EngineOptions(
-            engine=self._plan.engine,
-            device_type=slot.device_type,
-            device_id=slot.library_id,
-            threads=slot.threads,
-            precision=self._plan.precision,
-            cache_dir=default_root().with_name("compiled"),
-        )
-        self._sessions: list[Session] = []
-        self._detector = TextDetector(*self._load(self._plan.detection))
+        self._networks = Networks(self._plan.engine, self._plan.precision, slot)
+        self._preprocessor = Preprocessor(self._plan.preprocessing, self._networks)
+        self._detector = TextDetector(*self._networks.load(self._plan.detection))
         self._recognizer = TextRecognizer(
-            *self._load(self._plan.recognition),
+            *self._networks.load(self._plan.recognition),
             batch_size=self._plan.recognition_batch_size,
             input_shape=self._plan.recognition_input_shape,
         )
         self._classifier: OrientationClassifier | None = None
         if self._plan.textline_orientation is not None:
             self._classifier = OrientationClassifier(
-                *self._load(self._plan.textline_orientation),
+                *self._networks.load(self._plan.textline_orientation),
                 degrees=(0, 180),
                 batch_size=self._plan.textline_orientation_batch_size,
             )
-
-    def _load(self, model: ModelRef) -> tuple[Session, ModelFolder]:
-        files = model.open()
-        session = open_session(files.onnx, self._engine)
-        self._sessions.append(session)
-        return session, files
 
     def run(self, pages: Sequence[Page], settings: Mapping[str, Any]) -> list[dict[str, Any]]:
         """One record per page; `settings` is a `ResolvedSettings` as plain values."""
@@ -91,14 +78,19 @@ class OCRStages:
         params = self._detection_params(wanted)
         lines: list[_Lines] = []
         crops: list[NDArray[np.uint8]] = []
-        for page, found in zip(pages, self._detector.detect([page.image for page in pages], params), strict=True):
-            quads, own = crop_quads(page.image, found.polygons[sort_quads(found.polygons)])
+        corrected = [self._preprocessor.run(page.image, wanted.preprocessing) for page in pages]
+        detections = self._detector.detect([page.flat for page in corrected], params)
+        for page, found in zip(corrected, detections, strict=True):
+            quads, own = crop_quads(page.flat, found.polygons[sort_quads(found.polygons)])
             lines.append(_Lines(quads, len(crops)))
             crops.extend(own)
         angles, texts = self._read(crops, wanted)
         return [
-            self._record(page, own.quads, own.mine(angles), own.mine(texts), wanted)
-            for page, own in zip(pages, lines, strict=True)
+            {
+                "page_index": page.page_index,
+                **self._record(before, own.quads, own.mine(angles), own.mine(texts), wanted),
+            }
+            for page, before, own in zip(pages, corrected, lines, strict=True)
         ]
 
     def _read(
@@ -125,7 +117,7 @@ class OCRStages:
 
     def _record(
         self,
-        page: Page,
+        corrected: Preprocessed,
         quads: NDArray[np.integer[Any]],
         angles: Sequence[int],
         texts: Sequence[Recognition],
@@ -135,12 +127,12 @@ class OCRStages:
         params = self._detection_params(settings)
         kept = [index for index, text in enumerate(texts) if text.score >= settings.text_rec_score_thresh]
         polys = quads[kept]
+        preprocessed = settings.use_doc_orientation_classify or settings.use_doc_unwarping
         record: dict[str, Any] = {
-            "page_index": page.page_index,
-            "doc_preprocessor_res": {"output_img": page.image},
+            "doc_preprocessor_res": corrected.record() if preprocessed else {"output_img": corrected.flat},
             "dt_polys": quads,
             "model_settings": {
-                "use_doc_preprocessor": False,
+                "use_doc_preprocessor": preprocessed,
                 "use_textline_orientation": self._classifier is not None and settings.use_textline_orientation,
             },
             "text_det_params": {
@@ -167,8 +159,7 @@ class OCRStages:
 
     def close(self) -> None:
         """Release the networks."""
-        for session in self._sessions:
-            session.close()
+        self._networks.close()
 
 
 def _words(texts: Sequence[Recognition], polys: NDArray[np.integer[Any]]) -> dict[str, Any]:
