@@ -83,6 +83,10 @@ def test_an_upward_import_is_noticed(tmp_path: Path) -> None:
         ("import docfleet", {"numpy", "cv2", "openvino", "onnxruntime", "pypdfium2", "PIL", "yaml", "click", "rich"}),
         ("import docfleet.cli.main", {"numpy", "cv2", "openvino", "onnxruntime", "pypdfium2", "PIL", "yaml", "rich"}),
         ("import docfleet.cli.ocr", {"numpy", "cv2", "openvino", "onnxruntime", "pypdfium2", "PIL", "yaml"}),
+        (
+            "import docfleet.cli.doc_preprocessor",
+            {"numpy", "cv2", "openvino", "onnxruntime", "pypdfium2", "PIL", "yaml"},
+        ),
         ("import docfleet.fleet.worker", {"numpy", "cv2", "openvino", "onnxruntime", "pypdfium2", "PIL", "yaml"}),
     ],
 )

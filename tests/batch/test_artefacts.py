@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,7 +12,7 @@ import pytest
 from docfleet.batch.artefacts import artefacts, check_saves, file_tails, kinds_of, line, remove
 from docfleet.batch.names import OutputName
 from docfleet.errors import UsageError
-from docfleet.results.base import BaseResult
+from docfleet.results.base import Artefact, BaseResult
 
 
 class Plain(BaseResult):
@@ -22,6 +23,13 @@ class Spoken(Plain):
     @property
     def text(self) -> str:
         return "\n".join(self["words"])
+
+
+class Drawn(Spoken):
+    kinds: ClassVar[tuple[str, ...]] = ("json", "img", "markdown")
+
+    def artefacts(self, kind: str) -> Iterator[Artefact]:
+        yield Artefact(kind, ".png", f"{kind} of {self.save_as}".encode())
 
 
 RECORD = {"input_path": "in/bad\udcff.png", "words": ["é", "\udcff", "two\u2028three"]}
@@ -52,6 +60,30 @@ def test_the_json_comes_last_and_is_the_reference_s() -> None:
     assert json.loads(files[1][1]) == RECORD
     assert files[1][1].startswith(b'{\n    "input_path"')
     assert files[0][1] == "é\n\\udcff\ntwo\u2028three\n".encode()
+
+
+def test_files_that_a_result_brings_come_before_its_json() -> None:
+    assert sorted(kinds_of(Drawn)) == ["img", "json", "jsonl", "markdown", "txt"]
+    drawn = Drawn.from_record(RECORD)
+    drawn.save_as = "a~png"
+    assert [tail for tail, _ in artefacts(drawn, ["json", "markdown", "img"])] == ["_img.png", "_markdown.png", ".json"]
+    assert artefacts(drawn, ["img"]) == [("_img.png", b"img of a~png")]
+    assert artefacts(drawn, ["txt"])[0][0] == ".txt"
+
+
+def test_files_that_were_brought_are_removed_however_many_there_are(tmp_path: Path) -> None:
+    name = OutputName("a", "a")
+    mine = [
+        "a_0_ocr_res_img.jpg", "a_0_seal_res_region1.png", "a_0_seal_res_region2.png", "a_0_table_0.html",
+        "a_0_table_1.html", "a_0_table_2.html", "a_0_table_1.xlsx", "a_0.md", "a_0_imgs/x.jpg",
+        "a_preprocessed_img.tif",
+    ]  # fmt: skip
+    others = ["a_0_table_0_ocr_res_img.jpg", "a_1.md", "a_0_table_1_table_1.html", "a_0_imgs.json"]
+    (tmp_path / "a_0_imgs").mkdir()
+    for each in (*mine, *others):
+        (tmp_path / each).touch()
+    remove(tmp_path, name, 1, ["img", "html", "xlsx", "markdown"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(others)
 
 
 def test_an_empty_page_has_an_empty_text() -> None:

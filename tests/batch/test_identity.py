@@ -50,8 +50,8 @@ def test_what_does_not_change_results_is_no_difference(job: dict[str, Any], opti
     ("job", "options", "expected"),
     [
         ({}, {"word": "x"}, ("word", "", "x")),
-        ({}, {"pdf_dpi": 100.0}, ("reading.pdf_dpi", 144.0, 100.0)),
-        ({}, {"max_page_pixels": 7}, ("reading.limits.max_page_pixels", None, 7)),
+        ({}, {"pdf_dpi": 100.0}, ("reading.pdf_dpi", None, 100.0)),
+        ({}, {"max_page_pixels": 7}, ("reading.max_page_pixels", None, 7)),
         ({"saves": ("txt", "json")}, {}, ("save", ["json"], ["json", "txt"])),
         ({"pages": PageSelection.parse("2-")}, {}, ("pages", None, [[1, None]])),
     ],

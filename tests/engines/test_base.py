@@ -110,7 +110,7 @@ def test_auto_engine_without_openvino(monkeypatch):
 def test_unknown_engines():
     with pytest.raises(UsageError, match="choose auto, openvino, onnxruntime"):
         resolve_engine("magic", "cpu")
-    with pytest.raises(UsageError, match="only inside the paddleocr package"):
+    with pytest.raises(UsageError, match="run PaddleOCR's own pipelines, by provider='paddleocr'"):
         resolve_engine("paddle", "cpu")
 
 

@@ -111,7 +111,7 @@ class PageCounter:
     """A worker that opens documents and computes nothing."""
 
     def __init__(self, options: Mapping[str, Any], slot: Slot) -> None:
-        self._reader = Reader(Limits(**options["limits"]), pdf_dpi=options["pdf_dpi"])
+        self._reader = Reader(Limits(**options["limits"]), **options["reading"])
 
     def read(self, task: Task) -> list[int | None]:
         """The pages that would be done; None for a plain image."""

@@ -9,6 +9,7 @@ depend on them.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,7 +25,11 @@ INPUT = "input"
 
 def identity_of(class_name: str, prepared: Prepared, options: JobOptions) -> dict[str, Any]:
     """The identity of a job, as plain JSON."""
-    reading = {name: value for name, value in prepared.spec.options.items() if name not in ("stages", "plan")}
+    worker = prepared.spec.options
+    reading = {**worker["limits"], **worker["reading"]}
+    if "pdf_password" in reading:
+        # What it was must not be read here; whether it is another one has to be.
+        reading["pdf_password"] = hashlib.sha256(str(reading["pdf_password"]).encode()).hexdigest()[:16]
     folder = options.input_dir or "."
     identity = {
         # Results may change with any version below 1.0, and with the first two numbers after it.

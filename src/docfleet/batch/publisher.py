@@ -16,7 +16,7 @@ import hashlib
 import importlib
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from docfleet.batch.artefacts import AGGREGATED, Artefact, artefacts, line
@@ -76,12 +76,13 @@ class Publisher:
         record = self._inner.write(task, value)
         path = Source.from_payload(task.payload["source"]).input_path
         result = self._result.from_record({"input_path": path, **record})
+        name = OutputName(single=task.payload["single"], paged=task.payload["paged"]).of(result.page_index)
+        result.save_as = PurePosixPath(name).name
         files = artefacts(result, self._saves)
         aggregated = line(result) if AGGREGATED in self._saves else None
         answer: dict[str, Any] = {"digest": _digest(files, aggregated)}
         if self._dry:
             return answer
-        name = OutputName(single=task.payload["single"], paged=task.payload["paged"]).of(result.page_index)
         target = self._output
         try:
             for tail, data in files:
@@ -113,7 +114,8 @@ def publisher_spec(
 ) -> WorkerSpec:
     """The spec of a Publisher; `dry` makes everything and writes nothing, to compare digests."""
     options = {
-        "inner": {"target": inner.target, "options": {**inner.options, "own_process": True}},
+        # Files that only the pipeline's own worker can make come with its records; so it is told what is wanted.
+        "inner": {"target": inner.target, "options": {**inner.options, "own_process": True, "saves": list(saves)}},
         "result": result,
         "output": os.fsencode(output),
         "tmp": os.fsencode(tmp),

@@ -18,7 +18,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -82,10 +82,11 @@ def run_job(pipeline: type[Pipeline[Any, Any, Any]], options: CommonOptions, job
     listing, documents = documents_of(job)
     with screen.fetching as progress:
         prepared = pipeline.prepare(options, progress=progress)
+    settings = prepared.plan.default_settings()
     folder.make()
     listing.leave_out(folder.output)
     with held(folder):
-        return _Running(pipeline, prepared, options, job, screen, folder, listing, documents, began).run()
+        return _Running(pipeline, prepared, settings, options, job, screen, folder, listing, documents, began).run()
 
 
 def documents_of(job: JobOptions) -> tuple[Listing, Iterator[Document | None]]:
@@ -161,6 +162,8 @@ class _Running:
 
     pipeline: type[Pipeline[Any, Any, Any]]
     prepared: Prepared
+    settings: Mapping[str, Any]
+    """Those of every page."""
     options: CommonOptions
     job: JobOptions
     screen: Screen
@@ -207,7 +210,7 @@ class _Running:
             self.documents,
             journal=journal,
             ledger=ledger,
-            settings=self.prepared.plan.default_settings(),
+            settings=self.settings,
             pages=self.job.pages,
             retry_failed=self.job.retry_failed,
             by_content=self.job.by_content,

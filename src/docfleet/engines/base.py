@@ -166,7 +166,7 @@ def _engine(name: str) -> _Engine:
     try:
         return _ENGINES[name]
     except KeyError:
-        elsewhere = " (it exists only inside the paddleocr package)" if name in _FOREIGN else ""
+        elsewhere = "; with it run PaddleOCR's own pipelines, by provider='paddleocr'" if name in _FOREIGN else ""
         raise UsageError(f"unknown engine {name!r}: choose auto, {', '.join(_ENGINES)}{elsewhere}") from None
 
 

@@ -1,0 +1,1 @@
+"""Other libraries behind our interfaces. `providers` finds a pipeline by name, whoever provides it."""
