@@ -45,7 +45,7 @@ def how(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def pipeline(how: dict[str, Any]) -> Iterator[PaddleOCR]:
-    with PaddleOCR(**how) as pipeline:
+    with PaddleOCR(**how, use_doc_orientation_classify=False, use_doc_unwarping=False) as pipeline:
         # Workers and their decoders are there before the first test looks for what it leaves behind.
         pipeline.predict([str(EXAMPLE)] * 8)
         yield pipeline
@@ -85,7 +85,7 @@ def test_bombs_and_locks_cost_their_places(how: dict[str, Any]) -> None:
     good = [written(f"page {number}") for number in range(4)]
     given = [good[0], form_bomb_pdf(), good[1], image_pdf(3000, 3000, 500), encrypted_pdf("x"), good[2], b"", good[3]]
 
-    with PaddleOCR(**how) as pipeline:
+    with PaddleOCR(**how, use_doc_orientation_classify=False, use_doc_unwarping=False) as pipeline:
         results = pipeline.predict(given)
 
     failed = [index for index, result in enumerate(results) if isinstance(result, PageFailure)]
