@@ -69,7 +69,7 @@ def test_a_bad_page_is_named_and_gives_status_1(pages: Path) -> None:
 def test_standard_input(pages: Path, tmp_path: Path) -> None:
     done = ocr("-i", "-", "--save_path", tmp_path / "out", shell=f"< {shlex.quote(str(pages / 'a.png'))}")
     assert (done.returncode, done.stdout) == (0, "first page\n")
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["stdin_res.json"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["stdin_ocr_res_img.png", "stdin_res.json"]
     assert json.loads((tmp_path / "out" / "stdin_res.json").read_text())["input_path"] == "stdin"
 
 

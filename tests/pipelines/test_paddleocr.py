@@ -227,7 +227,7 @@ def test_a_step_that_the_pipeline_was_made_without_is_refused() -> None:
 
 
 def test_an_array_that_fails_can_be_told_from_its_neighbours(patient: PaddleOCR) -> None:
-    results = patient.predict([written("one"), np.zeros((5, 5), np.uint8), 42, written("two")])
+    results = patient.predict([written("one"), np.zeros((5, 5, 7), np.uint8), 42, written("two")])
     assert [one.index for one in results if isinstance(one, PageFailure)] == [1, 2]
     assert str(results[1]).startswith("input 2: ")
 
