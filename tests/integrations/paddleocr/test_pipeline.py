@@ -303,7 +303,7 @@ def test_questions_are_asked_of_files_pages_and_arrays(tmp_path: Path) -> None:
     ]
     bad = [one.failure.message for one in results if isinstance(one, PageFailure)]
     assert "no 'image'" in bad[0]
-    assert "URL input is not supported" in bad[1]
+    assert "cannot be fetched" in bad[1]
 
 
 def test_one_question_for_every_page(tmp_path: Path) -> None:
