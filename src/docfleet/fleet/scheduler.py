@@ -103,7 +103,8 @@ class Scheduler:
     def commands(self) -> list[Command]:
         """What is to be done now, in this order. Each command is given once."""
         for run in self._runs.values():
-            run.admit()
+            if run.order.untaken:
+                run.admit()
         self._dispatch.hand_out()
         commands = self._out.copy()
         self._out.clear()
@@ -111,8 +112,9 @@ class Scheduler:
 
     def next_deadline(self) -> float | None:
         """When to call `tick` at the latest, before long in any case; None where nothing has a deadline."""
-        deadlines = (self._dispatch.deadlines.next(), self._dispatch.silence.next())
-        first = min((deadline for deadline in deadlines if deadline is not None), default=None)
+        first, look = self._dispatch.deadlines.next(), self._dispatch.silence.next()
+        if first is None or (look is not None and look < first):
+            first = look
         return None if first is None else self._clock.deadline(first)
 
     def slots(self) -> list[SlotCounts]:

@@ -45,7 +45,7 @@ class Dispatch:
         self.deadlines = Deadlines()
         self.silence = Silence(silence, clock)
         self._workers: dict[Worker, None] = {}
-        self._by_appetite: dict[Appetite, dict[Worker, None]] = {appetite: {} for appetite in Appetite}
+        self._by_appetite: list[dict[Worker, None]] = [{} for _ in Appetite]
         self._hungry = self._by_appetite[Appetite.HUNGRY]
         self._eager = self._by_appetite[Appetite.EAGER]
         self._greedy = self._by_appetite[Appetite.GREEDY]
@@ -240,9 +240,7 @@ class Dispatch:
             fruitless = 0
             near = worker.near if worker.near_run is run else None
             size = self._batch_size(worker, run, left)
-            # All that a worker holds is to be no more than its share of what is left.
-            share = min(1 / 3, worker.slot.concurrency / worker.slot.credit)
-            nodes = run.take(size, lanes=self.lanes, near=near, share=share, first=worker.batches == 0)
+            nodes = run.take(size, lanes=self.lanes, near=near, share=worker.slot.share, first=worker.batches == 0)
             self._assign(worker, run, nodes)
         while len(self._hungry) > self._recalls and self._hoarders:
             self._recall_from(next(iter(self._hoarders)))
@@ -294,7 +292,7 @@ class Dispatch:
         worker.appetite = Appetite.NONE
         self.place(worker)
         tickets = tuple(range(first, self._ticket + 1))
-        self._out.append(Assign(worker.number, run.number, tickets, tuple(node.task for node in nodes)))
+        self._out.append(Assign(worker.number, run.number, tickets, tuple([node.task for node in nodes])))
 
     def _recall_from(self, worker: Worker) -> None:
         """Take back the later half of the last batch that a worker has not begun to compute."""
@@ -352,4 +350,7 @@ class Dispatch:
 
 def _recallable(worker: Worker) -> Batch | None:
     """The last batch that a worker has not begun to compute and would give back, for all that is known."""
-    return next((batch for batch in reversed(worker.waiting) if not batch.kept), None)
+    for batch in reversed(worker.waiting):
+        if not batch.kept:
+            return batch
+    return None

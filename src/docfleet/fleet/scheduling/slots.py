@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator
-from enum import Enum, auto
+from enum import Enum, IntEnum, auto
 from typing import TYPE_CHECKING
 
 from docfleet.fleet import devices
@@ -161,10 +161,10 @@ class Worker:
         return self.slot.on_trial and self.batches == 0
 
 
-class Appetite(Enum):
+class Appetite(IntEnum):
     """What a worker would do with another batch."""
 
-    NONE = auto()
+    NONE = 0
     HUNGRY = auto()
     """Compute it."""
     EAGER = auto()
@@ -181,6 +181,8 @@ class Slot:
         self.name = slot.name
         self.concurrency = slot.concurrency
         self.credit = slot.concurrency + read_ahead
+        self.share = min(1 / 3, self.concurrency / self.credit)
+        """Of what is left of a run, which a batch may be: all that a worker holds is to be no more than its part."""
         self.worker: Worker | None = None
         self.spare: Worker | None = None
         """Warms up to replace the worker."""
