@@ -15,6 +15,7 @@ from typing import Any
 from docfleet.fleet.devices import Slot
 from docfleet.fleet.scheduler import Scheduler
 from docfleet.fleet.scheduling.commands import Assign, Kill, Recall, RunFailed, Start, Stop
+from docfleet.fleet.scheduling.slots import QUICK_AHEAD
 from docfleet.fleet.tasks import Category, Done, Expanded, Failed, Failure, Key, Task
 from tests.fleet.scheduler_promises import check_books, check_nobody_starves, check_outcomes
 from tests.fleet.scheduler_scenarios import TIMEOUT, Fate, Health, Plan, Scenario, depth_of, fate_of
@@ -38,10 +39,13 @@ class Holding:
 
 
 class FakeWorker:
-    def __init__(self, number: int, slot: int) -> None:
+    def __init__(self, number: int, slot: int, read_ahead: int) -> None:
         self.number = number
         self.slot = slot
         self.ready = False
+        self.quick = False
+        self.ahead = read_ahead
+        """Batches that it may hold beyond those it computes, at most: it may have been quick and be so no longer."""
         self.batches: list[Holding] = []
         self.recalls: deque[tuple[int, ...]] = deque()
         self.frozen = False
@@ -152,6 +156,8 @@ class Fleet:
             self.recycle()
         if self.freezes and rng.random() < 0.1:
             self.freeze()
+        if self.workers and rng.random() < 0.02:
+            self.change_pace()
         if self.pauses and rng.random() < 0.02:
             self.pause()
         worker = rng.choice(list(self.workers.values())) if self.workers else None
@@ -221,6 +227,13 @@ class Fleet:
         self.tick()
         self.tick()
 
+    def change_pace(self) -> None:
+        """The tasks of a worker become quick, or slow."""
+        worker = self.rng.choice(list(self.workers.values()))
+        worker.quick = not worker.quick
+        worker.ahead = max(worker.ahead, QUICK_AHEAD)
+        self.scheduler.quick(worker.number, worker.quick)
+
     def freeze(self) -> None:
         """A worker stops dead that holds work and does nothing with it."""
         idle = [w for w in self.workers.values() if w.batches and not w.active() and not w.late and not w.frozen]
@@ -234,7 +247,7 @@ class Fleet:
             match command:
                 case Start(slot, worker):
                     assert worker not in self.workers
-                    self.workers[worker] = FakeWorker(worker, slot)
+                    self.workers[worker] = FakeWorker(worker, slot, self.scenario.read_ahead)
                 case Assign(worker, run, tickets, tasks):
                     self.assign(self.workers[worker], run, tickets, tasks)
                 case Recall(worker, tickets):
@@ -270,8 +283,8 @@ class Fleet:
         worker.batches.append(Holding(run, dict(zip(tickets, tasks, strict=True)), dict.fromkeys(tickets, "sent")))
         concurrency = self.scenario.concurrency
         computing = [b for b in worker.batches if any(doing != "writing" for doing in b.doing.values())]
-        assert len(computing) <= concurrency + self.scenario.read_ahead
-        assert len(worker.batches) <= 2 * concurrency + self.scenario.read_ahead
+        assert len(computing) <= concurrency + worker.ahead
+        assert len(worker.batches) <= 2 * concurrency + worker.ahead
 
     def moves_of(self, worker: FakeWorker) -> list[Any]:
         """What a worker could do next."""

@@ -109,7 +109,7 @@ def test_the_reader_stops_with_two_batches_ready(belt):
         belt.take()
         belt.offer([])
     passed = threading.Event()
-    reader = threading.Thread(target=lambda: (belt.wait_for_room(), passed.set()))
+    reader = threading.Thread(target=lambda: (belt.wait_for_room(1), passed.set()))
     reader.start()
     assert not passed.wait(0.05)
     belt.take_ready()
@@ -125,7 +125,8 @@ def test_stopping_ends_every_wait(belt, wait):
         belt.take()
         belt.offer([])
     results = []
-    thread = threading.Thread(target=lambda: results.append(getattr(belt, wait)()))
+    arguments = [1] if wait == "wait_for_room" else []
+    thread = threading.Thread(target=lambda: results.append(getattr(belt, wait)(*arguments)))
     thread.start()
     belt.stop()
     thread.join(10)

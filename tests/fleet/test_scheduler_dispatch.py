@@ -7,6 +7,7 @@ import pytest
 from docfleet.fleet.devices import Slot
 from docfleet.fleet.scheduler import Scheduler
 from docfleet.fleet.scheduling.commands import Assign, Recall
+from docfleet.fleet.scheduling.slots import QUICK_AHEAD
 from docfleet.fleet.tasks import Done, Expanded, Task
 from tests.fleet.scheduler_desk import Desk, keys
 
@@ -65,6 +66,33 @@ def test_a_worker_never_has_more_than_its_credit(concurrency, read_ahead):
     assert desk.assigns() == []
     desk.finish(assigns[0])
     assert len(desk.assigns()) == (1 if concurrency > 1 or read_ahead == 0 else 0)
+
+
+def test_a_worker_with_quick_tasks_holds_more_of_them():
+    desk = Desk(read_ahead=1)
+    desk.add(50)
+    first, second = desk.ahead()
+    desk.scheduler.quick(first.worker, True)
+    third, *others = desk.assigns()
+    assert len([second, third, *others]) == QUICK_AHEAD
+    desk.scheduler.quick(first.worker, False)
+    desk.finish(first, second, third)
+    desk.compute(others[0])
+    assert desk.assigns() == [], "what it holds is more than its usual credit"
+    desk.finish(*others[:-1])
+    desk.compute(others[-1])
+    assert len(desk.assigns()) == 1
+
+
+def test_a_quick_slot_on_trial_gets_one_task_at_a_time():
+    desk = Desk(read_ahead=1)
+    desk.add(50)
+    first = desk.assign()
+    desk.compute(first)
+    desk.scheduler.quick(desk.die(first), True)
+    trial = desk.assign()
+    desk.compute(trial)
+    assert desk.assigns() == []
 
 
 def test_what_is_being_written_makes_room_for_one_more():

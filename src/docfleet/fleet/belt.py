@@ -35,7 +35,7 @@ class Belt(Generic[N]):
         # The first batch of `_unread` is being read: the task in hand, and the items it has given so far.
         self._in_hand: int | None = None
         self._made: list[Item] = []
-        # What waits to be computed. The reader goes on when there is one batch at most.
+        # What waits to be computed.
         self._ready: deque[list[Item]] = deque()
         # Notes that the main thread sends with its next announcement.
         self._notes: list[N] = []
@@ -137,10 +137,10 @@ class Belt(Generic[N]):
                 self._changed.notify_all()
             return at_once and not self._stopped
 
-    def wait_for_room(self) -> None:
-        """Do not read on while two batches wait to be computed."""
+    def wait_for_room(self, most: int) -> None:
+        """Do not read on while more than so many batches wait to be computed."""
         with self._changed:
-            self._changed.wait_for(lambda: len(self._ready) <= 1 or self._stopped)
+            self._changed.wait_for(lambda: len(self._ready) <= most or self._stopped)
 
     # For the main thread.
 

@@ -39,6 +39,9 @@ from docfleet.fleet.worker import WorkerSpec
 _LOG = logging.getLogger(__name__)
 
 _SAMPLE_S = 1.0
+_QUICK = 16
+"""A worker is quick from half of this score on. A blank page among others does not make it so, nor does it stop being
+so when one step was merely interrupted."""
 _READS_PER_TURN = 8
 """Of one worker's socket, before the others have their turn."""
 
@@ -85,6 +88,8 @@ class _Life:
     """Whether the selector waits for room in its socket."""
     listening: bool = True
     """Whether the selector waits for its messages."""
+    quick: int = 0
+    """One more for each task of which no step was worth a message, half for each that was; `_QUICK` at most."""
     held: int = 0
     """Tasks that it has been given and has not answered for."""
     stages: Stages = field(default_factory=dict)
@@ -329,8 +334,12 @@ class Crew:
         match message:
             case messages.Finished(ticket):
                 life.held -= 1
+                if message.untold:
+                    self._quicken(life)
+                    self.events.append((self.computing, (number, (ticket,), now)))
                 self._tell(scheduler.finished, number, ticket, message.attempt())
             case messages.Computing(tickets):
+                self._slow_down(life)
                 self.events.append((self.computing, (number, tickets, now)))
             case messages.Reading(ticket):
                 self.events.append((scheduler.reading, (number, ticket, now)))
@@ -355,6 +364,17 @@ class Crew:
                 self._hear_of_start(life, message, now)
             case _:
                 assert_never(message)
+
+    def _quicken(self, life: _Life) -> None:
+        if life.quick < _QUICK:
+            life.quick += 1
+            if life.quick == _QUICK // 2:
+                self.events.append((self._scheduler.quick, (life.number, True)))
+
+    def _slow_down(self, life: _Life) -> None:
+        if _QUICK // 2 <= life.quick < _QUICK:
+            self.events.append((self._scheduler.quick, (life.number, False)))
+        life.quick //= 2
 
     def _hear_of_start(
         self, life: _Life, message: messages.Hello | messages.Ready | messages.CannotStart, now: float
@@ -440,6 +460,7 @@ class Crew:
                 case Stage.READ:
                     self.events.append((self._scheduler.reading, (life.number, ticket, now)))
                 case Stage.COMPUTE:
+                    self._slow_down(life)
                     self.events.append((self.computing, (life.number, [ticket], now)))
                 case Stage.WRITE:
                     self.events.append((self._scheduler.writing, (life.number, [ticket], now)))

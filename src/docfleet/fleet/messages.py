@@ -18,7 +18,7 @@ A task is known by its *ticket* here: a number that the scheduler gives to one t
 not enough, because two runs may have the same.
 
 Steps that are too quick to be worth a message are announced on a board (`docfleet.fleet.board`). Of a task whose steps
-all were, the worker says Computing and Finished together, when all is done.
+all were, the worker says nothing but Finished.
 
 `docfleet.fleet.wire` turns messages into bytes and back.
 """
@@ -155,6 +155,8 @@ class Finished(_Message, frozen=True):
 
     ticket: int
     outcome: WireDone | WireFailed | WireExpanded
+    untold: bool = False
+    """None of its steps was announced by a message: the task has been computed and written meanwhile."""
 
     def attempt(self) -> Outcome | Expanded:
         """The outcome as the executor delivers it. Raises WireError for parts that are not a list or range."""
@@ -255,14 +257,14 @@ def task_message(ticket: int, task: Task) -> WireTask:
     return WireTask(ticket, task.key, task.payload, task.part, task.size)
 
 
-def finished_message(ticket: int, attempt: Outcome | Expanded) -> Finished:
+def finished_message(ticket: int, attempt: Outcome | Expanded, *, untold: bool = False) -> Finished:
     """Raises TypeError for a value that is not plain."""
     match attempt:
         case Done(value):
             check_plain(value, "value")
-            return Finished(ticket, WireDone(value))
+            return Finished(ticket, WireDone(value), untold)
         case Failed(failure):
-            return Finished(ticket, WireFailed(failure.category, failure.message, failure.detail))
+            return Finished(ticket, WireFailed(failure.category, failure.message, failure.detail), untold)
         case Expanded(parts, sizes):
             plain = parts if isinstance(parts, range) else list(parts)
             check_plain(plain, "parts")

@@ -41,7 +41,7 @@ Guarantees, for every sequence of events:
  3. Bounded: with W the window, at most W * (1 + d) tasks that are not delivered, d being how many documents lie
     within each other at the head (0 or 1, unless documents contain documents), and W documents beside them; see
     `order`. A worker holds at most `concurrency + read_ahead` batches that are not computed, and `concurrency` that are
-    being written.
+    being written; 8 instead of `read_ahead`, if that is less, while it is said to be quick.
  4. No worker that may compute holds nothing while a task waits in a backlog; where none waits, half of what another
     worker will not compute next is recalled for it. (A worker may not if it is reserved for suspects, or leaves.)
  5. A task that ends its worker is found and fails, and no other task fails because of it. A slot that ends its workers
@@ -305,6 +305,12 @@ class Scheduler:
         state = self._workers.get(worker)
         if state is not None:
             self._lifecycle.recycle(state, drain=drain)
+
+    def quick(self, worker: int, quick: bool) -> None:
+        """The tasks of a worker take less time than it takes to hand them out, or do no longer: its credit follows."""
+        state = self._workers.get(worker)
+        if state is not None:
+            self._dispatch.quicken(state, quick)
 
     # Events: the work.
 

@@ -7,12 +7,12 @@
                         before it             before it, Writing([17, 18]) after it
 
 Compute runs in the main thread: native libraries are used to that. The reader stops with two batches waiting to be
-computed. The scheduler's credits allow fewer, and bound what waits to be written too.
+computed, unless they are quick to read. The scheduler's credits bound that, and what waits to be written.
 
 A step is announced before it begins. If it kills the process, the parent knows which tasks may have done it. The
 announcement is a message; or, for a step of one task that follows a quick one, a mark on the board (see `board`): then
-the writer tells of the page when all is done, [Computing([17]), Finished(17, ...)], of several pages at a time if they
-are there. That saves three messages of five, and both sides most of the times that they wake each other up.
+the writer tells of the page when it is finished, and of several pages at a time if they are there. That saves four
+messages of five, and both sides most of the times that they wake each other up.
 """
 
 from __future__ import annotations
@@ -58,6 +58,11 @@ _HOLD_S = 0.02
 """Finished tasks of one batch are sent together, unless the first of them would wait longer than this."""
 _HOLD_QUICK_S = 0.0005
 """So are those of several batches whose steps are all quick, as long as there is a further one to be written."""
+
+_ROOM = 1
+_QUICK_ROOM = 8
+"""Batches that may wait to be computed when the reader begins with a further one. What is read in no time is small, and
+those threads would do nothing but wake each other up."""
 
 Note = Reading | Read | Finished | Recalled
 Computed = tuple[list[tuple[Ticketed, Any]], bool]
@@ -135,7 +140,7 @@ class WorkerLoop:
             if not self._belt.offer(notes) and notes:
                 self._end.send(*notes)
             clock.switch("blocked")
-            self._belt.wait_for_room()
+            self._belt.wait_for_room(_QUICK_ROOM if self._reading.quick else _ROOM)
             clock.switch("starved")
 
     def _read_batch(self) -> list[Note]:
@@ -216,14 +221,14 @@ class WorkerLoop:
         batch.reverse()
         while batch and not self._belt.stopped:
             (ticket, task), value = batch.pop()
-            if untold:
+            if untold and not self._writing.post(ticket):
+                # It was quick when this page was computed, and has turned out not to be.
+                untold = False
                 self._tell(Computing([ticket]))
-                if not self._writing.post(ticket):
-                    # It was quick when this page was computed, and has turned out not to be.
-                    self._tell(Writing([ticket]))
-                    self._send_finished()
+                self._tell(Writing([ticket]))
+                self._send_finished()
             self._writing.begin()
-            self._tell(_finished(ticket, write_one(self._worker, task, value)))
+            self._tell(_finished(ticket, write_one(self._worker, task, value), untold))
             self._writing.end()
             del value
             self._send_finished(hold=_HOLD_S)
@@ -247,9 +252,9 @@ class WorkerLoop:
         return Sample(resident_bytes(), {name: clock.seconds() for name, clock in self._clocks.items()})
 
 
-def _finished(ticket: int, attempt: Outcome | Expanded) -> Finished:
+def _finished(ticket: int, attempt: Outcome | Expanded, untold: bool = False) -> Finished:
     """An outcome that cannot travel becomes a failure that names the place."""
     try:
-        return finished_message(ticket, attempt)
+        return finished_message(ticket, attempt, untold=untold)
     except TypeError as error:
-        return finished_message(ticket, Failed(failure_of(error)))
+        return finished_message(ticket, Failed(failure_of(error)), untold=untold)

@@ -26,7 +26,7 @@ from docfleet.fleet.scheduling.deadlines import Deadlines
 from docfleet.fleet.scheduling.order import Node, State
 from docfleet.fleet.scheduling.runs import Run
 from docfleet.fleet.scheduling.silence import Silence
-from docfleet.fleet.scheduling.slots import Appetite, Batch, Kind, Lease, Slot, Step, Worker
+from docfleet.fleet.scheduling.slots import QUICK_AHEAD, Appetite, Batch, Kind, Lease, Slot, Step, Worker
 from docfleet.fleet.scheduling.suspicion import Group
 
 _RAMP = 6
@@ -97,7 +97,7 @@ class Dispatch:
             appetite = Appetite.NONE
         elif slot.on_trial:
             appetite = Appetite.NONE if worker.open else Appetite.HUNGRY
-        elif load >= slot.credit or worker.open >= slot.credit + slot.concurrency:
+        elif load >= worker.credit or worker.open >= worker.credit + slot.concurrency:
             appetite = Appetite.NONE
         elif load < slot.concurrency:
             appetite = Appetite.HUNGRY
@@ -114,6 +114,12 @@ class Dispatch:
             self._hoarders[worker] = None
         elif worker in self._hoarders:
             del self._hoarders[worker]
+
+    def quicken(self, worker: Worker, quick: bool) -> None:
+        """Let a worker whose tasks are quick hold more of them, or no longer."""
+        slot = worker.slot
+        worker.credit = max(slot.credit, slot.concurrency + QUICK_AHEAD) if quick else slot.credit
+        self.place(worker)
 
     def welcome(self, worker: Worker) -> None:
         """Begin to give work to a worker that is ready."""

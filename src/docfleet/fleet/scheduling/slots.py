@@ -11,7 +11,8 @@ tickets of steps are what a death can be blamed on; a ticket outside of any step
 
 Credit. A worker holds at most `concurrency + read_ahead` batches that are not being written, and at most `concurrency`
 more that are. It is *hungry* with fewer than `concurrency` of the first kind; with more it gets further ones only while
-it computes. On trial its credit is one batch (of one task: see dispatch).
+it computes. On trial its credit is one batch (of one task: see dispatch). While its tasks are quick it is larger: so
+that worker and driver deal with several at a time, instead of waking each other up for each.
 """
 
 from __future__ import annotations
@@ -30,6 +31,11 @@ from docfleet.fleet.tasks import Key
 if TYPE_CHECKING:
     from docfleet.fleet.scheduling.runs import Run
     from docfleet.fleet.scheduling.suspicion import Ladder
+
+
+QUICK_AHEAD = 8
+"""Batches that a worker with quick tasks may hold beyond those it computes. With more, little is gained; and when one
+of them takes long after all, the others wait behind it until somebody is hungry and they are recalled."""
 
 
 class Kind(Enum):
@@ -104,9 +110,9 @@ class Worker:
     """One life of a slot."""
 
     __slots__ = (
-        "appetite", "batches", "feeding", "frozen", "gone", "heard", "irreplaceable", "killed", "leases", "leaving",
-        "load", "look", "misses", "near", "near_run", "noted", "number", "open", "quarantined", "ready", "recalls",
-        "reserved", "slot", "waiting",
+        "appetite", "batches", "credit", "feeding", "frozen", "gone", "heard", "irreplaceable", "killed", "leases",
+        "leaving", "load", "look", "misses", "near", "near_run", "noted", "number", "open", "quarantined", "ready",
+        "recalls", "reserved", "slot", "waiting",
     )  # fmt: skip
 
     def __init__(self, number: int, slot: Slot) -> None:
@@ -128,6 +134,8 @@ class Worker:
         """Gets nothing until it is empty, and then suspects."""
         self.quarantined = False
         """Holds suspects, and nothing else."""
+        self.credit = slot.credit
+        """Batches that it may hold and that are not just being written."""
         self.leases: dict[int, Lease] = {}
         self.open = 0
         """Batches that it holds."""
