@@ -4,21 +4,26 @@
 
 Documents are decoded in the process that is fuzzed, without a decoder process, so that a crash is seen as one: that
 process is then replaced, and the document that did it kept. What may come of a document is pages, InputError or
-MemoryError. Everything else is a finding: another exception, a signal, or more than a minute.
+MemoryError. Everything else is a finding: another exception, a signal, more than a minute, or more memory than a page
+of a million pixels can need where it is decoded in place.
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
+import itertools
 import os
 import random
+import resource
+import signal
 import struct
 import subprocess
 import sys
 import time
 import traceback
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -29,6 +34,7 @@ from tests.documents.seeds import SEEDS  # noqa: E402 - found only now
 CASES = 500
 """Of one process."""
 CASE_S = 60.0
+MAX_MEGABYTES = 400
 INTERESTING = [0, 1, 2, 3, 127, 128, 255, 256, 32767, 32768, 65535, 2**24, 2**31 - 1, 2**31, 2**32 - 1]
 
 
@@ -63,6 +69,19 @@ def mutate(data: bytes, other: bytes, rng: random.Random) -> bytes:
     return bytes(out)
 
 
+def limit_memory(data: bytes) -> None:
+    """Have the kernel limit it where it would in use: for what is not decoded in place."""
+    from docfleet.documents.headers import image_size
+    from docfleet.documents.images import is_light
+    from docfleet.documents.kinds import PLAIN, kind_of
+
+    kind = kind_of(data[:1024])
+    size = image_size(kind, data) if kind in PLAIN else None
+    light = kind in PLAIN and (size is None or is_light(data, kind, size))
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    resource.setrlimit(resource.RLIMIT_DATA, (hard if light else MAX_MEGABYTES << 20, hard))
+
+
 def work(kind: str, seed: int, case_file: str) -> None:
     """One process: mutate and read, and say what came of it. The case under way is in `case_file`."""
     from docfleet.documents.pages import Limits, PageCount
@@ -80,6 +99,7 @@ def work(kind: str, seed: int, case_file: str) -> None:
             Path(case_file).write_bytes(data)
             print(f"case {len(data)}", flush=True)
             source = Source("a", data=data)
+            limit_memory(data)
             try:
                 found = reader.read(source)
                 for index in range(found.count if isinstance(found, PageCount) else 0):
@@ -97,6 +117,10 @@ def work(kind: str, seed: int, case_file: str) -> None:
             except BaseException:
                 print(f"bug {traceback.format_exc()!r}", flush=True)
                 raise
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+            if peak > MAX_MEGABYTES:
+                print(f"bug {f'{peak} MB'!r}", flush=True)
+                return
     print(f"outcomes {dict(outcomes)!r}", flush=True)
 
 
@@ -145,9 +169,10 @@ def main() -> int:
     arguments.keep.mkdir(parents=True, exist_ok=True)
     totals: dict[str, collections.Counter[str]] = {kind: collections.Counter() for kind in arguments.kinds or SEEDS}
     findings = 0
-    end, seed = time.monotonic() + 60 * arguments.minutes, arguments.seed
-    while time.monotonic() < end:
-        for kind in totals:
+    end = time.monotonic() + 60 * arguments.minutes
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):  # Ended early, it tells what it has found so far.
+        for kind, seed in ((kind, seed) for seed in itertools.count(arguments.seed) for kind in totals):
             outcomes, finding = run(kind, seed, arguments.keep)
             totals[kind].update(outcomes)
             if finding is not None:
@@ -155,7 +180,6 @@ def main() -> int:
                 print(f"== {kind}, seed {seed}: {arguments.keep / f'{kind}-{seed}'}\n{finding}", file=sys.stderr)
             if time.monotonic() > end:
                 break
-        seed += 1
     print("| document | cases | read | refused | pages refused | no memory |\n|---|---|---|---|---|---|")
     for kind, counts in totals.items():
         columns = [f"{counts[name]:,}" for name in ("cases", "read", "refused", "pages refused", "no memory")]

@@ -5,7 +5,7 @@
 
 `FOLDER` keeps what has reached new code; it is filled with the seeds of tests/documents/seeds.py first. Atheris follows
 which lines run, so it finds its way through headers, chunks and directories: our own modules and Pillow's plugins. What
-may come of a document is pages or InputError.
+may come of a document is pages, InputError or MemoryError.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ with atheris.instrument_imports(include=["docfleet.documents", "PIL"]):
     from docfleet.documents.reader import Reader
     from docfleet.documents.sources import Source
 
+from benchmarks.fuzz import limit_memory
 from tests.documents.seeds import SEEDS
 
 from docfleet.errors import InputError
@@ -39,16 +40,19 @@ READER = Reader(Limits(max_page_pixels=100_000, max_document_pages=10), isolated
 def read(data: bytes) -> None:
     """One document; raises for a finding."""
     source = Source("a", data=data)
+    limit_memory(data)
     try:
         found = READER.read(source)
         for index in range(found.count if isinstance(found, PageCount) else 0):
             try:
                 READER.read(source, index)
-            except InputError:
+            except (InputError, MemoryError):
                 continue
     except InputError as error:
         assert str(error).startswith("a: "), error
         assert "\n" not in str(error), error
+    except MemoryError:
+        pass  # The limit at work; a light image that takes too much is ended by libFuzzer's own.
 
 
 def main() -> None:

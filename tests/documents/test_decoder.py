@@ -1,6 +1,7 @@
 """The decoder process: what bombs, crashes and lies in it cost, and what is left of it."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -143,6 +144,16 @@ def test_a_jpeg_that_goes_over_its_picture_again_and_again():
         assert error_of(reader, Source(data=data)) == (
             f"the picture takes more CPU time to decode than the limit of 1 s; {advice('max_decode_seconds')}"
         )
+
+
+@kernel_counts_memory
+def test_a_chunk_longer_than_its_file_does_not_get_the_room_that_it_wants(reader):
+    data = encoded(Image.new("RGB", (9, 9)), "PNG")
+    bomb = data[:33] + b"\xce\xdb\xa0\xc0fcTL" + data[33:]
+
+    assert re.search("the PNG (is truncated or corrupt|cannot be decoded)", error_of(reader, Source(data=bomb)))
+    assert reader.opened == 1
+    assert reader.read(GIF).image.shape == (3, 4, 3)
 
 
 def test_a_few_scans_do_not_need_the_process():

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from docfleet.documents.headers import image_size, is_animated, is_laid_on_paper, scans_of
+from docfleet.documents.headers import image_size, is_animated, is_laid_on_paper, promises_too_much, scans_of
 from docfleet.documents.kinds import HEAD_BYTES, PLAIN, Kind, kind_of
 
 
@@ -109,6 +109,18 @@ def test_what_stands_behind_the_pixels_does_not_count():
 
     assert not is_animated(Kind.PNG, data + b"\0\0\0\x08acTL" + bytes(12))
     assert not is_laid_on_paper(Kind.PNG, data + b"\0\0\0\1tRNS" + bytes(5))
+
+
+def test_chunks_longer_than_the_file():
+    data = encoded("PNG")
+    chunk = b"\xce\xdb\xa0\xc0fcTL"
+
+    assert not promises_too_much(Kind.PNG, data)
+    assert promises_too_much(Kind.PNG, data[:33] + chunk + data[33:])
+    assert promises_too_much(Kind.PNG, data[:-12] + chunk + data[-12:])
+    assert not promises_too_much(Kind.PNG, data + chunk)  # Behind the end.
+    assert not promises_too_much(Kind.JPEG, data[:33] + chunk)
+    assert promises_too_much(Kind.PNG, data[:33] + b"\0\0\0\0teXt\0\0\0\0" * 20_000 + data[33:])
 
 
 def test_scans():

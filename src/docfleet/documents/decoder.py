@@ -136,7 +136,7 @@ class RemoteDocument:
             except (DiedError, NoMemoryError) as error:
                 process.end()
                 # CPU time is counted for each page: what was decoded before has no part in it.
-                if fresh or (isinstance(error, DiedError) and error.signal == signal.SIGXCPU):
+                if fresh or (isinstance(error, DiedError) and error.signal == signal.SIGPROF):
                     self._refuse(place, error)
             except NonsenseError as error:
                 process.end()
@@ -151,9 +151,9 @@ class RemoteDocument:
         memory = f"takes more memory to decode than the limit of {limits.max_decode_bytes:,} bytes"
         if isinstance(error, NoMemoryError):
             raise InputError(f"{place} {memory}; {advice('max_decode_bytes')}") from error
-        if error.signal == signal.SIGXCPU:
+        if error.signal == signal.SIGPROF:
             raise InputError(
-                f"{place} takes more CPU time to decode than the limit of {limits.max_decode_seconds} s; "
+                f"{place} takes more CPU time to decode than the limit of {limits.max_decode_seconds:g} s; "
                 + advice("max_decode_seconds")
             ) from error
         if error.signal == signal.SIGKILL:

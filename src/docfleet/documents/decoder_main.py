@@ -9,20 +9,19 @@
                          <--- {"done": true}       |
 
 A message is four bytes of length and JSON. Whatever is wrong with a document is an answer too: {"input": "..."}. The
-kernel keeps the limits, on memory (RLIMIT_DATA) and on CPU time (RLIMIT_CPU): a decoder that exceeds them is told that
-there is no memory, or dies.
+kernel keeps the limits, on memory (RLIMIT_DATA) and on CPU time (a timer that ends the process): a decoder that exceeds
+them is told that there is no memory, or dies.
 """
 
 from __future__ import annotations
 
 import gc
-import math
 import os
 import select
+import signal
 import socket
 import sys
 import threading
-import time
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +76,7 @@ class _Host:
         self._connection = connection
         self._document: Document | None = None
         self._file: Any = None
-        self._max_bytes = self._max_seconds = 0
+        self._max_bytes, self._max_seconds = 0, 0.0
         self._base = data_bytes()
         self._standing: NDArray[np.uint8] | None = None
 
@@ -169,10 +168,9 @@ class _Host:
 
     def _set_limits(self) -> None:
         """For what comes next: opening a document, or a page of it."""
-        import resource
-
         self._set_data_limit(self._base + self._max_bytes)
-        _set_soft(resource.RLIMIT_CPU, math.ceil(time.process_time()) + self._max_seconds)
+        # Nobody handles its signal, so that it ends this process whatever code is running.
+        signal.setitimer(signal.ITIMER_PROF, self._max_seconds)
 
     def _set_data_limit(self, size: int | None) -> None:
         import resource

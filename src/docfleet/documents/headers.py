@@ -6,6 +6,7 @@ refuse a page, and so that nothing warns or has a limit of its own.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from struct import error as StructError  # noqa: N812 - a class with the name of a variable
@@ -13,8 +14,8 @@ from struct import unpack_from
 
 from docfleet.documents.kinds import Kind
 
-_CHUNKS = 1_000
-"""Of a PNG or WebP looked at. A file may hold millions of empty ones, and nothing that matters here comes so late."""
+_CHUNKS = 10_000
+"""Of a PNG looked at; a large one has some thousands. A file may hold millions of empty ones."""
 
 
 def image_size(kind: Kind, data: bytes) -> tuple[int, int] | None:
@@ -32,15 +33,30 @@ def image_size(kind: Kind, data: bytes) -> tuple[int, int] | None:
 def is_animated(kind: Kind, data: bytes) -> bool:
     """Whether a plain image holds several pictures in turn: an animated PNG or WebP."""
     if kind is Kind.PNG:
-        return b"acTL" in _png_chunks(data)
+        return b"acTL" in _names_before_pixels(data)
     return kind is Kind.WEBP and bool(_webp_flags(data) & _WEBP_ANIMATION)
 
 
 def is_laid_on_paper(kind: Kind, data: bytes) -> bool:
     """Whether OpenCV, which drops transparency and knows no orientation of WebP, would show what nobody sees."""
     if kind is Kind.PNG:
-        return data[25:26] in (b"\4", b"\6") or b"tRNS" in _png_chunks(data)
+        return data[25:26] in (b"\4", b"\6") or b"tRNS" in _names_before_pixels(data)
     return kind is Kind.WEBP and bool(_webp_flags(data) & (_WEBP_ALPHA | _WEBP_EXIF))
+
+
+def promises_too_much(kind: Kind, data: bytes) -> bool:
+    """Whether a PNG has a chunk that is longer than the file, or too many to say.
+
+    OpenCV makes room for a chunk before it looks whether there is one: 341 bytes have cost 3.6 GB.
+    """
+    if kind is not Kind.PNG:
+        return False
+    for number, (name, length) in enumerate(_png_chunks(data)):
+        if length > len(data) or number >= _CHUNKS - 1:
+            return True
+        if name == b"IEND":
+            break
+    return False
 
 
 def scans_of(data: bytes) -> int:
@@ -56,15 +72,20 @@ def _png_size(data: bytes) -> tuple[int, int] | None:
     return unpack_from(">II", data, 16) if data[12:16] == b"IHDR" else None
 
 
-def _png_chunks(data: bytes) -> Iterator[bytes]:
-    """Names of the chunks before the first pixels: a decoder ignores what stands behind those."""
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int]]:
+    """Name of each chunk, and the length that it says it has."""
     at = 8
     for _ in range(_CHUNKS):
-        name = data[at + 4 : at + 8]
-        if len(name) < 4 or name == b"IDAT":
+        if at + 8 > len(data):
             return
-        yield name
-        at += 12 + int.from_bytes(data[at : at + 4], "big")
+        length = int.from_bytes(data[at : at + 4], "big")
+        yield data[at + 4 : at + 8], length
+        at += 12 + length
+
+
+def _names_before_pixels(data: bytes) -> Iterator[bytes]:
+    """A decoder ignores what stands behind them."""
+    return itertools.takewhile(lambda name: name != b"IDAT", (name for name, _ in _png_chunks(data)))
 
 
 def _bmp_size(data: bytes) -> tuple[int, int]:

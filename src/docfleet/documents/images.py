@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from docfleet.documents.checks import advice, check_pixels, checked_size, in_memory
-from docfleet.documents.headers import is_animated, is_laid_on_paper, scans_of
+from docfleet.documents.headers import is_animated, is_laid_on_paper, promises_too_much, scans_of
 from docfleet.documents.kinds import Kind
 from docfleet.documents.pages import Canvas, Limits
 from docfleet.documents.pillow import decoding, to_page
@@ -28,8 +28,9 @@ page at 600 dpi has 35 million pixels, a progressive JPEG about 10 scans."""
 
 def is_light(data: bytes, kind: Kind, size: tuple[int, int]) -> bool:
     """Whether a plain image of this size is one picture that is safe to decode without limits on memory and time."""
-    many_scans = kind is Kind.JPEG and scans_of(data) > _LIGHT_SCANS
-    return size[0] * size[1] <= _LIGHT_PIXELS and not many_scans and not is_animated(kind, data)
+    if size[0] * size[1] > _LIGHT_PIXELS or is_animated(kind, data) or promises_too_much(kind, data):
+        return False
+    return kind is not Kind.JPEG or scans_of(data) <= _LIGHT_SCANS
 
 
 def decode_image(data: bytes, kind: Kind, *, name: str, limits: Limits) -> NDArray[np.uint8]:

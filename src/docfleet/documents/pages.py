@@ -31,7 +31,7 @@ class Limits:
     max_file_bytes: int = 2 * 1024**3
     max_decode_bytes: int = 900_000_000
     """Memory that decoding may take, the page included; with the decoder itself that stays below 1 GB. On Linux."""
-    max_decode_seconds: int = 10
+    max_decode_seconds: float = 10.0
     """CPU time that opening a document or decoding a page may take. On Linux and macOS."""
     max_url_bytes: int = 256 * 1024**2
     """Of one download, which is held in memory."""

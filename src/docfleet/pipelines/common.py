@@ -59,7 +59,7 @@ class CommonOptions:
     max_decode_bytes: int | None = option(
         help="memory over which a page is refused while it is decoded (default 900000000)", minimum=1
     )
-    max_decode_seconds: int | None = option(
+    max_decode_seconds: float | None = option(
         help="CPU seconds over which a page is refused while it is decoded (default 10)", minimum=1
     )
     pdf_password: str | None = option(help="password of PDFs that want one", secret=True)
