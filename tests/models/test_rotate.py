@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from docfleet.models.rotate import rotate_image, turn_upright
+from docfleet.models.rotate import moved_as_in_reference, rotate_image, turn_upright
 
 IMAGE = np.random.default_rng(0).integers(1, 256, (5, 8, 3), dtype=np.uint8)
 
@@ -42,3 +42,11 @@ def test_pages_lose_nothing(quarters):
     turned = turn_upright(IMAGE, 90 * quarters)
     np.testing.assert_array_equal(turned, np.rot90(IMAGE, quarters))
     assert turned.flags.c_contiguous
+
+
+@pytest.mark.parametrize("angle", [0, 90, 180, 270])
+def test_a_page_as_the_reference_has_it(angle):
+    turned = turn_upright(IMAGE, angle)
+    moved, (right, down) = moved_as_in_reference(turned, angle)
+    np.testing.assert_array_equal(moved, rotate_image(IMAGE, angle))
+    np.testing.assert_array_equal(moved[down:, right:], turned[: len(turned) - down, : turned.shape[1] - right])

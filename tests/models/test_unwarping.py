@@ -116,6 +116,21 @@ def test_the_network_sees_a_small_copy_in_red_green_blue() -> None:
     assert np.abs(found.grid - even_grid(1000, 800)).max() < 0.5  # half precision of the network
 
 
+@pytest.mark.parametrize(("angle", "moved"), [(0, (0, 0)), (90, (0, 1)), (180, (1, 1)), (270, (1, 0))])
+def test_a_turned_page_is_seen_as_the_reference_turns_it(angle: int, moved: tuple[int, int]) -> None:
+    """The network answers for the moved page, and the page itself is sampled: one pixel before."""
+    network = Network(normalised())
+    page = noise(712, 488)
+    found = Unwarper(network, FakeFolder(OURS)).unwarp(page, turned_by=angle)
+    right, down = moved
+    seen = np.rint(network.seen[0][0].astype(np.float32) * 255).transpose(1, 2, 0)[:, :, ::-1]
+    assert not seen[:down].any()
+    assert not seen[:, :right].any()
+    assert np.array_equal(seen[down:, right:], page[: 712 - down, : 488 - right])
+    assert found.grid is not None
+    assert np.abs(found.grid - even_grid(712, 488) + np.float32(moved)).max() < 0.5
+
+
 @pytest.mark.parametrize("size", [(1424, 976), (300, 200), (712, 488), (1, 1)])
 def test_the_small_copy_is_bilinear_in_floats(size: tuple[int, int]) -> None:
     network = Network(normalised())

@@ -35,9 +35,22 @@ def turn_upright(page: NDArray[np.uint8], angle: int) -> NDArray[np.uint8]:
     """`page` (h, w, 3) turned counter-clockwise by 0, 90, 180 or 270 degrees; every pixel is kept.
 
     The reference turns pages by `rotate_image`, too: the content is off by a pixel, one row or column of it is lost,
-    and a black line takes its place. That is nothing to a classifier and a flaw in a page that is kept.
+    and a black line takes its place. That is a flaw in a page that is kept; see `moved_as_in_reference`.
     """
     import cv2
 
     codes = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
     return np.asarray(cv2.rotate(page, codes[angle]), np.uint8) if angle else page
+
+
+def moved_as_in_reference(page: NDArray[np.uint8], angle: int) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """A page that `turn_upright` turned, as the reference has it: moved, a black line before it; and by how far, x, y.
+
+    For a network whose answer depends on that line: unwarping moves points by up to 25 pixels because of it.
+    """
+    right, down = {90: (0, 1), 180: (1, 1), 270: (1, 0)}.get(angle, (0, 0))
+    if not (right or down):
+        return page, (0, 0)
+    moved = np.zeros_like(page)
+    moved[down:, right:] = page[: page.shape[0] - down, : page.shape[1] - right]
+    return moved, (right, down)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from docfleet.engines.base import Session
 from docfleet.models.files import ModelFiles, malformed
+from docfleet.models.rotate import moved_as_in_reference
 
 Image = NDArray[np.uint8]
 
@@ -57,11 +58,16 @@ class Unwarper:
                 raise malformed(files, "docfleet.output is not 'grid': not a network that flattens pages")
             self._input_size, self._grid_size = (_size(files, ours, key) for key in ("input_size", "grid_size"))
 
-    def unwarp(self, page: Image) -> Unwarped:
-        """Make a page (h, w, 3) uint8 BGR flat. Raises WeightsError if the network is not what its files say."""
+    def unwarp(self, page: Image, *, turned_by: int = 0) -> Unwarped:
+        """Make a page (h, w, 3) uint8 BGR flat that was turned upright by so many degrees.
+
+        The network sees turned pages as the reference turns them, which decides where it finds the sheet's edge; what
+        is sampled is the page as it is given. Raises WeightsError if the network is not what its files say.
+        """
+        seen, moved = moved_as_in_reference(page, turned_by)
         if self._input_size is None:
-            return Unwarped(self._through_image_network(page), None)
-        grid = self._grid(page, self._input_size)
+            return Unwarped(self._through_image_network(seen), None)
+        grid = self._grid(seen, self._input_size) - np.array(moved, np.float32)
         return Unwarped(sample(page, grid), grid)
 
     def _grid(self, page: Image, size: tuple[int, int]) -> NDArray[np.float32]:

@@ -79,7 +79,7 @@ class Preprocessor:
             turned = turn_upright(original, angle)
         flat = turned
         if self._unwarper is not None and steps.use_doc_unwarping:
-            unwarped = self._unwarper.unwarp(turned)
+            unwarped = self._unwarper.unwarp(turned, turned_by=max(angle, 0))
             flat, grid = unwarped.image, unwarped.grid
         return Preprocessed(steps, original, angle, turned, flat, grid)
 
