@@ -30,6 +30,22 @@ print(total.max(), [path.name for path in cache.iterdir()])
 """
 """A process none of whose files may grow beyond 500 bytes."""
 
+INTERRUPTED = """
+import faulthandler, os, signal, sys
+from pathlib import Path
+from docfleet.engines.base import EngineOptions, open_session
+if sys.argv[2:]:
+    faulthandler.enable()
+sessions = [open_session(Path(sys.argv[1]), EngineOptions(engine="openvino")) for _ in range(3)]
+for session in sessions:
+    session.close()
+del session, sessions
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
 
 @pytest.fixture
 def onnx(tmp_path: Path) -> Path:
@@ -184,3 +200,10 @@ def test_import_reports_to_nobody():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.split() == ["[]", "openvino.tools.ovc.telemetry_stub"]
+
+
+@pytest.mark.parametrize("with_stack", [[], ["faulthandler"]], ids=["bare", "faulthandler"])
+def test_ctrl_c_after_networks_were_closed(onnx: Path, with_stack: list[str]) -> None:
+    """Python's handlers must not be left with a stack for signals that has been unmapped."""
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED, str(onnx), *with_stack], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted\n", "")

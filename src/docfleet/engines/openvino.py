@@ -40,6 +40,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from docfleet.engines.base import Array, EngineOptions, Shape, checked_inputs
+from docfleet.engines.signal_stack import kept_signal_stack
 from docfleet.errors import EngineError
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ _CAPABILITIES = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16"}
 def precisions(device_type: str) -> list[str]:
     """The precisions that OpenVINO computes in on a device; raises EngineError for other devices than `cpu`."""
     _require_cpu(device_type)
-    capabilities = _import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    with kept_signal_stack():
+        capabilities = _import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return [precision for precision, capability in _CAPABILITIES.items() if capability in capabilities]
 
 
@@ -80,7 +82,8 @@ class OpenVinoSession:
         # A Core of its own costs 2 ms and no memory worth counting, and leaves nothing behind when the session ends.
         core = package.Core()
         try:
-            compiled = _compile(core, onnx, settings, options.cache_dir)
+            with kept_signal_stack():
+                compiled = _compile(core, onnx, settings, options.cache_dir)
         except RuntimeError as error:
             raise EngineError(f"OpenVINO cannot load {onnx}: {_last_line(error)}") from error
         self.input_names: tuple[str, ...] = tuple(port.any_name for port in compiled.inputs)

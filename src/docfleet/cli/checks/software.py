@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from docfleet.cli.checks.check import Check, Question, attention, ok, problem
+from docfleet.engines.signal_stack import kept_signal_stack
 from docfleet.errors import DocfleetError
 
 _LIBRARIES = {
@@ -62,7 +63,8 @@ def engines(_: Question) -> Iterator[Check | str]:
         yield "importing openvino and looking for its devices"
         try:
             module: Any = importlib.import_module("openvino")
-            devices = ", ".join(module.Core().available_devices)
+            with kept_signal_stack():
+                devices = ", ".join(module.Core().available_devices)
         except Exception as error:  # noqa: BLE001
             yield problem("openvino", f"it cannot be used: {_said(error)}", _anew(openvino))
         else:
