@@ -140,7 +140,7 @@ def targets(lines: Sequence[Line]) -> bool:
     of_documents = [line for line in lines if line.case.make is documents]
     used = min(lines, key=lambda line: line.used)
     hinted = min(
-        (line for line in of_pages if line.case.slots == 64 and line.case.sigma == 1.0), key=lambda line: line.hinted
+        (line for line in lines if line.case.slots == 64 and line.case.sigma == 1.0), key=lambda line: line.hinted
     )
     met = True
 
