@@ -56,8 +56,10 @@ class Backlog:
         self._queued_parts = 0
         self._work = 0.0
         """Sum of the known sizes of what is QUEUED."""
-        self._turn = False
-        """Whether it is the turn of what goes every second time."""
+        self._unsized_turn = False
+        self._inputs_turn = False
+        """Whether it is the turn of what goes every second time. That of inputs comes as soon as parts become few: each
+        moment counts then."""
 
     def __len__(self) -> int:
         return self._queued_inputs + self._queued_parts + len(self._returned)
@@ -116,8 +118,8 @@ class Backlog:
         nodes: list[Node] = []
         most_work = self._work / lanes * share
         work = 0.0
-        self._turn = not self._turn
-        inputs_turn = self._turn and self._queued_parts < few
+        self._unsized_turn = not self._unsized_turn
+        inputs_turn = self._inputs_turn = not self._inputs_turn and self._queued_parts < few
         sizes_count = self._unsized is not None and not first
         while len(nodes) < most:
             node = None
@@ -166,7 +168,7 @@ class Backlog:
         longest = _first(self._longest)
         if ending:
             unsized = _first(self._unsized or [])
-            return unsized if unsized is not None and (self._turn or longest is None) else longest
+            return unsized if unsized is not None and (self._unsized_turn or longest is None) else longest
         if longest is not None and (longest.task.size or 0.0) * lanes * _MARGIN >= self._work:
             return longest
         return None
