@@ -404,3 +404,14 @@ def test_a_dry_run_names_outputs_as_earlier_runs_have(bench: Bench) -> None:
     bench.image("a.png")
     bench.run("--dry_run")
     assert [line.split("\t")[2] for line in bench.printed.splitlines()[:2]] == ["a.json", "a~png.json"]
+
+
+@pytest.mark.parametrize("flags", [["--pdf_password", "open sesame"], ["--pdf-password=open sesame"]])
+def test_a_password_is_written_nowhere(bench: Bench, flags: list[str]) -> None:
+    bench.image("a.png")
+    (bench.input / "b.png").write_bytes(b"none")
+    said = bench.run(*flags, status=1)
+    assert "sesame" not in said
+    assert "***" in bench.summary()["command"]
+    for path in bench.output.rglob("*"):
+        assert path.is_dir() or b"sesame" not in path.read_bytes()

@@ -19,6 +19,8 @@ from docfleet import __version__
 from docfleet.batch.options import JobOptions
 from docfleet.pipelines.base import Prepared
 
+HIDDEN = "***"
+"""Stands for a password wherever something is written down."""
 INPUT = "input"
 """The key that may differ where the input folder has moved."""
 

@@ -28,7 +28,7 @@ from typing import Any, TextIO
 from docfleet.batch import artefacts, shards
 from docfleet.batch.ahead import Ahead
 from docfleet.batch.folder import JobFolder
-from docfleet.batch.identity import INPUT, differences, identity_of
+from docfleet.batch.identity import HIDDEN, INPUT, differences, identity_of
 from docfleet.batch.intake import Intake
 from docfleet.batch.interrupts import Interrupts
 from docfleet.batch.job import Job, PageDone, PageFailed, Stop, Watcher
@@ -396,6 +396,8 @@ class _Running:
 
     def _resolved(self) -> dict[str, Any]:
         given = {name: value for name, value in dataclasses.asdict(self.options).items() if value is not None}
+        if "pdf_password" in given:
+            given["pdf_password"] = HIDDEN
         plain: dict[str, Any] = json.loads(
             json.dumps({"job": self.job.to_plain(), "given": given, "plan": self.prepared.plan.to_plain()}, default=str)
         )

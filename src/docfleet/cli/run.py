@@ -171,9 +171,23 @@ def _run(entry: Entry, options: CommonOptions, job: JobOptions, flags: dict[str,
 
 
 def _this_command() -> str:
-    """What a person types to go on: without what applied to this one run."""
-    words = [word for word in sys.argv[1:] if word.replace("-", "_") not in ("__fresh", "__moved")]
-    return shlex.join(["docfleet", *words])
+    """What a person types to go on: without what applied to this one run, and without the password, for it is written
+    into the books."""
+    from docfleet.batch.identity import HIDDEN
+
+    words = ["docfleet"]
+    hides = False
+    for word in sys.argv[1:]:
+        flag, equals, _ = word.partition("=")
+        name = flag.replace("-", "_")
+        if hides:
+            words.append(HIDDEN)
+        elif name == "__pdf_password" and equals:
+            words.append(f"{flag}={HIDDEN}")
+        elif name not in ("__fresh", "__moved"):
+            words.append(word)
+        hides = not hides and name == "__pdf_password" and not equals
+    return shlex.join(words)
 
 
 def _pipeline_options(entry: Entry, flags: dict[str, Any]) -> CommonOptions:
