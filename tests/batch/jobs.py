@@ -27,6 +27,7 @@ class Bench:
     folder: Path
     pipeline: str = "tests.batch.pipelines:Echo"
     flags: list[str] = field(default_factory=list)
+    limit_s: float = LIMIT_S
 
     @property
     def input(self) -> Path:
@@ -86,7 +87,7 @@ class Bench:
         """Run a job to its end and check its exit status; what it said on standard error."""
         job = self.start(*flags, **more)
         try:
-            out, said = job.communicate(timeout=LIMIT_S)
+            out, said = job.communicate(timeout=self.limit_s)
         except subprocess.TimeoutExpired:
             kill_group(job)
             raise AssertionError(job.communicate()[1]) from None

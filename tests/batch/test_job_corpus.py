@@ -24,7 +24,8 @@ pytestmark = [
 
 SMALL = [
     "--text_detection_model_name", "PP-OCRv6_tiny_det", "--text_recognition_model_name", "PP-OCRv6_tiny_rec",
-    "--use_textline_orientation", "False", "--precision", "fp32", "--progress", "none",
+    "--use_textline_orientation", "False", "--use_doc_unwarping", "False", "--use_doc_orientation_classify", "False",
+    "--precision", "fp32", "--progress", "none",
 ]  # fmt: skip
 """The smallest networks: it is the bookkeeping that is looked at."""
 
@@ -32,7 +33,7 @@ SMALL = [
 def bench_on_corpus(folder: Path, *flags: str) -> Bench:
     """Works on the corpus itself: nothing is written there."""
     (folder / "in").symlink_to(Path(CORPUS, "files"))
-    return Bench(folder, pipeline="tests.batch.pipelines:LoggedOCR", flags=[*SMALL, *flags])
+    return Bench(folder, pipeline="tests.batch.pipelines:LoggedOCR", flags=[*SMALL, *flags], limit_s=2500)
 
 
 @pytest.mark.parametrize("pattern", ["*", "*.jpg", "**/*.jpg"])
